@@ -1,0 +1,71 @@
+// Which branches a run computes and which it reuses, decided before the run. Plain data, no
+// LibTorch header behind it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "l2c/core/branch.h"
+
+namespace l2c {
+
+// What a policy may know of a run: shapes, never tensors.
+struct RunShape {
+  int blocks = 0;
+  std::vector<Evaluation> evaluations;  // the model calls, in order
+  int passes = 1;                       // guidance passes with stores of their own
+  std::string spacing;                  // the schedule's spacing string, "20" or "ddim20"
+  std::string sampler;                  // "ddim" or "ddpm"
+  std::string fingerprint;              // of the model; empty: unknown (planning without weights)
+
+  [[nodiscard]] int units() const { return 2 * blocks; }
+};
+
+// One bit for each evaluation and unit: computed, or taken from the store (the value stored last).
+// An evaluation is a cache step when the policy was free to reuse in it, whether it did or not.
+class CachePlan {
+ public:
+  CachePlan() = default;
+  // Everything computed, no cache step. Throws InputError unless both are > 0.
+  CachePlan(int evaluations, int units);
+
+  [[nodiscard]] int evaluations() const { return evaluations_; }
+  [[nodiscard]] int units() const { return units_; }
+  [[nodiscard]] bool computes(int evaluation, int unit) const {
+    return !reuse_[at(evaluation, unit)];
+  }
+  [[nodiscard]] bool cache_step(int evaluation) const {
+    return cache_step_[static_cast<std::size_t>(evaluation)] != 0;
+  }
+  void mark_cache_step(int evaluation);
+  // Marks the evaluation as a cache step, too. Throws InputError when the unit was never computed
+  // before (nothing to reuse).
+  void reuse(int evaluation, int unit);
+
+  // True when a later evaluation reads the value that this evaluation computes: it must be stored.
+  [[nodiscard]] bool keeps(int evaluation, int unit) const;
+  // True when the unit is reused here and no later evaluation reads the same value again.
+  [[nodiscard]] bool last_read(int evaluation, int unit) const;
+
+  [[nodiscard]] int computed() const;
+  [[nodiscard]] int reused() const;
+  [[nodiscard]] int cache_step_branches() const;  // units * number of cache steps
+  // The largest number of branch outputs stored at the same time, when each is stored as it is
+  // computed and dropped after its last read.
+  [[nodiscard]] int peak_stored() const;
+
+  friend bool operator==(const CachePlan&, const CachePlan&) = default;
+
+ private:
+  [[nodiscard]] std::size_t at(int evaluation, int unit) const {
+    return static_cast<std::size_t>(evaluation) * static_cast<std::size_t>(units_) +
+           static_cast<std::size_t>(unit);
+  }
+  int evaluations_ = 0;
+  int units_ = 0;
+  std::vector<std::uint8_t> reuse_;       // evaluations * units
+  std::vector<std::uint8_t> cache_step_;  // evaluations
+};
+
+}  // namespace l2c

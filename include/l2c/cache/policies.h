@@ -1,0 +1,51 @@
+// The policies that come with l2c. No LibTorch header behind it.
+#pragma once
+
+#include <string>
+
+#include "l2c/cache/policy.h"
+#include "l2c/cache/router.h"
+
+namespace l2c {
+
+// Computes everything: what a run without a policy does.
+class ComputeAll final : public CachePolicy {
+ public:
+  [[nodiscard]] std::string name() const override { return "compute all"; }
+  [[nodiscard]] std::optional<CachePlan> plan(const RunShape& shape) const override;
+};
+
+// Evaluations 0, N, 2N, ... compute everything, those between reuse everything (the paper's
+// baseline). N = 1 computes everything. Throws InputError for N < 1.
+class EveryN final : public CachePolicy {
+ public:
+  explicit EveryN(int n);
+  [[nodiscard]] std::string name() const override;
+  [[nodiscard]] std::optional<CachePlan> plan(const RunShape& shape) const override;
+
+ private:
+  int n_;
+};
+
+// Learning-to-Cache (arXiv 2406.01733): an evaluation is full iff its spaced index
+// (Evaluation::row) is odd or nothing is stored yet; otherwise unit u is computed iff
+// sigmoid(logit[row][u]) > threshold, in fp32 and strictly, else reused from the evaluation before.
+// (Reference: learning-to-cache, DiT/models/dynamic_models.py; the paper's Algorithm 2 prints the
+// test inverted.)
+class LearnedRouter final : public CachePolicy {
+ public:
+  // Throws InputError for a threshold outside [0, 1].
+  LearnedRouter(Router router, double threshold);
+  [[nodiscard]] std::string name() const override;
+  // Throws InputError when depth, steps, spacing, sampler or model are not those the router was
+  // trained for, as far as its file says.
+  [[nodiscard]] std::optional<CachePlan> plan(const RunShape& shape) const override;
+  [[nodiscard]] const Router& router() const { return router_; }
+  [[nodiscard]] double threshold() const { return threshold_; }
+
+ private:
+  Router router_;
+  double threshold_;
+};
+
+}  // namespace l2c

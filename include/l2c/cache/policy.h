@@ -1,0 +1,40 @@
+// How to decide what a run reuses. No LibTorch header behind it: a policy that plans needs none.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "l2c/cache/plan.h"
+
+namespace l2c {
+
+class BranchRunner;
+class CacheStore;
+
+// The cache side of one run of one micro-batch. Not thread-safe; dies with the run.
+class CacheRun {
+ public:
+  virtual ~CacheRun() = default;
+  // The runner for the model call `evaluation`; valid until the next call of begin().
+  virtual BranchRunner& begin(const Evaluation& evaluation) = 0;
+};
+
+// Immutable and shareable: any number of runs, on any thread, may use one policy.
+//
+// A policy of your own usually overrides name() and plan() only (examples/custom_policy.cpp). One
+// that decides while the run goes on returns nullopt from plan() and overrides start().
+class CachePolicy {
+ public:
+  virtual ~CachePolicy() = default;
+  [[nodiscard]] virtual std::string name() const = 0;
+  // The whole run's decisions, or nullopt when they depend on tensors. Throws InputError when the
+  // policy does not fit the run (a router of another depth, another number of steps).
+  [[nodiscard]] virtual std::optional<CachePlan> plan(const RunShape& shape) const = 0;
+  // Starts one run. The default carries out plan(), storing only what a later evaluation reads.
+  // `store` outlives the returned object.
+  [[nodiscard]] virtual std::unique_ptr<CacheRun> start(const RunShape& shape,
+                                                        CacheStore& store) const;
+};
+
+}  // namespace l2c

@@ -1,0 +1,57 @@
+// A learned router: for each step and branch, how much computing it matters. Plain data, no
+// LibTorch header behind it.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace l2c {
+
+// What a router file says about its making; empty or nullopt where it says nothing (the published
+// files hold little of this).
+struct RouterInfo {
+  std::string model_fingerprint;    // DenoiserInfo::fingerprint of the model it was trained for
+  std::string spacing;              // "20"
+  std::string sampler;              // "ddim"
+  std::optional<double> threshold;  // the one its maker recommends
+  std::optional<double> lambda;     // weight of the reuse term in the training loss
+  std::string training;             // how it was trained, for people
+
+  friend bool operator==(const RouterInfo&, const RouterInfo&) = default;
+};
+
+class Router {
+ public:
+  // logits: rows * units, row by row; row r is in force at spaced timestep index r (0 = cleanest).
+  // Throws InputError: no rows, an odd number of units, a count that does not match, a logit that
+  // is NaN or infinite.
+  Router(int rows, int units, std::vector<float> logits, RouterInfo info = {},
+         std::string source = "");
+
+  // Reads a published router (.pt with {'routers': {'<i>.prob': ...}}, or a bare dict of
+  // '<i>.prob') or our own safetensors format ("logits" [rows, units] and metadata). Throws
+  // InputError that names the file.
+  static Router load(const std::filesystem::path& path);
+  // Writes our own format, aside and renamed.
+  void save(const std::filesystem::path& path) const;
+
+  [[nodiscard]] int rows() const { return rows_; }
+  [[nodiscard]] int units() const { return units_; }
+  [[nodiscard]] float logit(int row, int unit) const;
+  [[nodiscard]] float score(int row,
+                            int unit) const;  // sigmoid of the logit, fp32, as PyTorch computes it
+  [[nodiscard]] const RouterInfo& info() const { return info_; }
+  [[nodiscard]] const std::string& source() const { return source_; }  // file name, for messages
+
+ private:
+  int rows_;
+  int units_;
+  std::vector<float> logits_;
+  std::vector<float> scores_;
+  RouterInfo info_;
+  std::string source_;
+};
+
+}  // namespace l2c

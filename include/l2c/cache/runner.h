@@ -1,0 +1,37 @@
+// Carrying out a plan.
+#pragma once
+
+#include "l2c/cache/plan.h"
+#include "l2c/cache/policy.h"
+#include "l2c/cache/store.h"
+#include "l2c/models/branch_runner.h"
+
+namespace l2c {
+
+// Computes, stores and reuses as a plan says. One run, any pass.
+class PlanRun final : public CacheRun, private BranchRunner {
+ public:
+  PlanRun(CachePlan plan, CacheStore& store);
+  BranchRunner& begin(const Evaluation& evaluation) override;
+
+ private:
+  BranchValue branch(BranchId id, BranchFunction compute) override;
+  CachePlan plan_;
+  CacheStore& store_;
+  Evaluation evaluation_;
+};
+
+// Passes everything on to another runner and counts what was really computed.
+class CountingRunner final : public BranchRunner {
+ public:
+  explicit CountingRunner(BranchRunner& inner) : inner_(inner) {}
+  BranchValue branch(BranchId id, BranchFunction compute) override;
+  void trunk(Trunk& trunk) override { inner_.trunk(trunk); }
+  [[nodiscard]] int computed() const { return computed_; }
+
+ private:
+  BranchRunner& inner_;
+  int computed_ = 0;
+};
+
+}  // namespace l2c

@@ -1,0 +1,26 @@
+// What this build and this machine can do. No LibTorch header behind it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace l2c {
+
+struct BuildInfo {
+  std::string version;  // of l2c
+  std::string compiler;
+  std::string libtorch;        // version
+  std::string cpu_capability;  // the instruction set LibTorch chose: "AVX512", ...
+  std::vector<std::string>
+      cpu_features;         // those that matter here: "avx2", "avx512f", "avx512_bf16", "amx_bf16"
+  int threads = 0;          // that LibTorch uses within an operation
+  bool cuda_build = false;  // linked against LibTorch's CUDA side
+  std::vector<std::string> gpus;  // usable ones, by name
+};
+
+BuildInfo build_info();
+
+// Threads that LibTorch uses within an operation; process-wide. Throws InputError for n < 1.
+void set_threads(int n);
+
+}  // namespace l2c

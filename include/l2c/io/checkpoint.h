@@ -1,0 +1,27 @@
+// Checkpoints of either format behind one face.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "l2c/io/safetensors.h"
+
+namespace l2c::io {
+
+// Which weights of a training checkpoint {model, ema, opt, args} are meant.
+enum class Weights { ema, model };
+
+struct Checkpoint {
+  std::filesystem::path path;
+  std::string format;   // "safetensors" or "torch zip"
+  std::string section;  // "ema", "model" or "" (a bare state_dict)
+  TensorMap tensors;    // may read a mapped file: clone() what must outlive it
+  Metadata metadata;    // safetensors only
+};
+
+// Opens a safetensors file or a torch.save zip file (.pt, .pth), told apart by content. A training
+// checkpoint gives its `ema` state_dict, or `model` where there is no ema or `weights` asks for it.
+// Throws InputError: not a checkpoint, truncated, no state_dict inside, `model` asked but absent.
+Checkpoint open_checkpoint(const std::filesystem::path& path, Weights weights = Weights::ema);
+
+}  // namespace l2c::io

@@ -1,0 +1,30 @@
+// PNG files.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <vector>
+
+namespace l2c::io {
+
+// 8-bit pixels, row by row, channels interleaved.
+struct Bitmap {
+  int width = 0;
+  int height = 0;
+  int channels = 1;                  // 1 (gray) or 3 (RGB)
+  std::vector<std::uint8_t> pixels;  // height * width * channels
+
+  [[nodiscard]] std::uint8_t* at(int row, int column) {
+    return pixels.data() + (static_cast<std::size_t>(row) * static_cast<std::size_t>(width) +
+                            static_cast<std::size_t>(column)) *
+                               static_cast<std::size_t>(channels);
+  }
+};
+
+// Writes aside and renames. Throws InputError (size and pixels disagree, bad path), RunError.
+void write_png(const std::filesystem::path& path, const Bitmap& bitmap);
+
+// Reads an 8-bit gray or RGB PNG. Throws InputError.
+Bitmap read_png(const std::filesystem::path& path);
+
+}  // namespace l2c::io

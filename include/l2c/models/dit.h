@@ -1,0 +1,68 @@
+// Scalable Diffusion Models with Transformers (arXiv 2212.09748); reference: facebookresearch/DiT,
+// models.py.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "l2c/io/checkpoint.h"
+#include "l2c/models/denoiser.h"
+#include "l2c/models/dit_config.h"
+#include "l2c/ops/attention.h"
+#include "l2c/ops/linear.h"
+#include "l2c/ops/norm.h"
+
+namespace l2c {
+
+// Weights, packed for use. adaLN projections of all blocks are one product.
+struct DiTWeights {
+  struct Block {
+    ops::Linear qkv, proj;  // attention
+    ops::Linear fc1, fc2;   // MLP
+  };
+  ops::Linear patch;           // [D, in * p * p]: the patch convolution as a product
+  at::Tensor pos_embed;        // [1, T, D]
+  ops::Linear time1, time2;    // timestep MLP
+  at::Tensor label_embedding;  // [classes (+ 1), D]
+  ops::Linear
+      modulation;  // [depth * 6 * D + 2 * D, D]: every block's adaLN, then the final layer's
+  std::vector<Block> blocks;
+  ops::Linear final;  // [p * p * out_channels, D]
+};
+
+class DiT final : public Denoiser {
+ public:
+  // Takes the weights of a checkpoint with the official names, strictly: missing, unexpected,
+  // misshapen and non-floating tensors are listed in one InputError. fp16/bf16 weights are widened
+  // to fp32. Nothing of the checkpoint is referenced afterwards.
+  static std::shared_ptr<const DiT> load(const DiTConfig& config, const io::Checkpoint& checkpoint,
+                                         at::Device device = at::kCPU);
+
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
+                     BranchRunner& runner) const override;
+  [[nodiscard]] const DenoiserInfo& info() const override { return info_; }
+  [[nodiscard]] const ForwardCost& cost() const override { return cost_; }
+  [[nodiscard]] at::Device device() const override { return weights_.pos_embed.device(); }
+  [[nodiscard]] const DiTConfig& config() const { return config_; }
+
+  // The parts of forward(), for tests and probes.
+  [[nodiscard]] at::Tensor embed_patches(
+      const at::Tensor& x) const;  // [N, T, D], without positions
+  [[nodiscard]] at::Tensor embed_timesteps(const at::Tensor& t) const;  // [N, D]
+  [[nodiscard]] at::Tensor embed_labels(const at::Tensor& y) const;     // [N, D]
+  [[nodiscard]] at::Tensor modulations(const at::Tensor& c) const;      // [N, depth * 6 D + 2 D]
+  [[nodiscard]] const at::Tensor& pos_embed() const { return weights_.pos_embed; }
+
+ private:
+  class Blocks;  // the Trunk of one forward pass
+  DiT(const DiTConfig& config, DiTWeights weights, DenoiserInfo info);
+  [[nodiscard]] at::Tensor unpatchify(const at::Tensor& tokens) const;
+
+  DiTConfig config_;
+  DiTWeights weights_;
+  DenoiserInfo info_;
+  ForwardCost cost_;
+};
+
+}  // namespace l2c

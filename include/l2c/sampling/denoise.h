@@ -1,0 +1,61 @@
+// The denoising loop: one micro-batch from noise to latents.
+#pragma once
+
+#include <functional>
+#include <stop_token>
+#include <vector>
+
+#include "l2c/cache/policy.h"
+#include "l2c/cache/store.h"
+#include "l2c/diffusion/schedule.h"
+#include "l2c/diffusion/steps.h"
+#include "l2c/models/denoiser.h"
+
+namespace l2c {
+
+struct Guidance {
+  double scale = 1;  // 1: off, one batch row an image instead of two
+  int channels = 3;  // how many epsilon channels are guided
+  [[nodiscard]] bool on() const { return scale != 1; }
+};
+
+// One solver step: (spaced index, evaluation index, x, guided model output) -> next sample.
+using StepFunction =
+    std::function<StepResult(int i, int evaluation, const at::Tensor& x, const at::Tensor& output)>;
+
+// What is known after each step; for progress, probes and tests.
+struct StepView {
+  const Evaluation& evaluation;
+  const at::Tensor& sample;  // [N, C, H, W], after the step
+  const at::Tensor& pred_xstart;
+  int computed;  // branches really computed in this evaluation
+};
+
+struct DenoiseJob {
+  const Denoiser& model;
+  const Schedule& schedule;
+  const CachePolicy& policy;
+  StepFunction step;
+  Guidance guidance;
+  std::string sampler;  // for the policy's checks: "ddim" or "ddpm"
+  std::stop_token stop;
+  std::function<void(const StepView&)> observer;  // may be empty
+};
+
+struct DenoiseResult {
+  at::Tensor latents;  // [N, C, H, W]
+  int computed = 0;    // branches of one image's evaluations
+  int reused = 0;
+  std::size_t cache_bytes = 0;  // peak of stored tensors, of the whole micro-batch
+};
+
+// The shape of a run over a schedule, for policies and plans.
+RunShape run_shape(int blocks, const Schedule& schedule, std::string sampler,
+                   std::string fingerprint = "");
+
+// noise [N, C, H, W] fp32 and labels [N] int64 on the model's device. Runs the model from the
+// noisiest step to the cleanest. Throws InputError (the policy does not fit), Cancelled (checked
+// before every evaluation), RunError (non-finite latents; names the step).
+DenoiseResult denoise(const DenoiseJob& job, const at::Tensor& noise, const at::Tensor& labels);
+
+}  // namespace l2c

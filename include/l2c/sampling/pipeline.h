@@ -1,0 +1,58 @@
+// Loading a model once and sampling from it. No LibTorch header behind it.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "l2c/core/cost.h"
+#include "l2c/sampling/request.h"
+
+namespace l2c {
+
+class Denoiser;
+
+struct LoadOptions {
+  std::string architecture;     // "DiT-XL/2", a JSON file, or empty: the file's own metadata says
+  std::string weights = "ema";  // of a training checkpoint: "ema" or "model"
+  std::string device = "cpu";   // "cpu", "cuda", "cuda:N"
+};
+
+// What is loaded; see DenoiserInfo for the fields' meaning.
+struct ModelSummary {
+  std::string architecture;
+  std::string fingerprint;
+  int channels = 0;
+  int size = 0;
+  int blocks = 0;
+  int num_classes = 0;
+  bool can_be_guided = false;
+  bool makes_pixels = false;  // 1 or 3 channels in [-1, 1]; otherwise latents
+};
+
+// Immutable: any number of threads may sample from one pipeline. Copies share the model.
+class Pipeline {
+ public:
+  // Throws InputError (files, architecture, weights, device).
+  static Pipeline load(const std::filesystem::path& model, const LoadOptions& options = {});
+  // Around a model made by other means (<l2c/torch/l2c.h>).
+  explicit Pipeline(std::shared_ptr<const Denoiser> model);
+
+  // Throws InputError (request), Cancelled (within one step), RunError (non-finite latents, ...).
+  [[nodiscard]] Result sample(const Request& request, const ProgressFunction& progress = {},
+                              std::stop_token stop = {}) const;
+
+  // What the request's policy would do, priced, without running the model. Throws like sample();
+  // nullopt for a policy that decides as it goes.
+  [[nodiscard]] std::optional<CachePlan> plan(const Request& request) const;
+
+  [[nodiscard]] const ModelSummary& summary() const;
+  [[nodiscard]] const ForwardCost& cost() const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<const Impl> impl_;
+};
+
+}  // namespace l2c
