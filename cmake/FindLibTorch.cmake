@@ -4,7 +4,8 @@
 #   find_package(LibTorch 2.8 REQUIRED [COMPONENTS CUDA])
 #
 # Looks at LibTorch_ROOT (cache or environment: the directory that holds include/ and lib/), then at
-# CMAKE_PREFIX_PATH (a release zip, a wheel's site-packages/torch, or its share/cmake folder).
+# CMAKE_PREFIX_PATH (a release zip, a wheel's site-packages/torch, or its share/cmake folder), at last
+# at LibTorch_FALLBACK_ROOT (what an installed l2c was built with).
 # The headers come with -idirafter: the wheel ships its own fmt, which must not hide the system's.
 include(FindPackageHandleStandardArgs)
 
@@ -17,6 +18,9 @@ endif()
 foreach(_prefix IN LISTS CMAKE_PREFIX_PATH)
   list(APPEND _libtorch_hints "${_prefix}" "${_prefix}/torch" "${_prefix}/../.." "${_prefix}/../../..")
 endforeach()
+if(LibTorch_FALLBACK_ROOT)
+  list(APPEND _libtorch_hints "${LibTorch_FALLBACK_ROOT}")
+endif()
 
 find_path(LibTorch_INCLUDE_DIR ATen/ATen.h HINTS ${_libtorch_hints} PATH_SUFFIXES include)
 foreach(_lib IN ITEMS c10 torch_cpu c10_cuda torch_cuda)
@@ -77,8 +81,8 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::cpu)
   add_library(LibTorch::cpu INTERFACE IMPORTED)
   target_compile_options(
     LibTorch::cpu
-    INTERFACE "SHELL:-idirafter ${LibTorch_INCLUDE_DIR}"
-              "SHELL:-idirafter ${LibTorch_INCLUDE_DIR}/torch/csrc/api/include")
+    INTERFACE "SHELL:-idirafter \"${LibTorch_INCLUDE_DIR}\""
+              "SHELL:-idirafter \"${LibTorch_INCLUDE_DIR}/torch/csrc/api/include\"")
   target_link_libraries(LibTorch::cpu INTERFACE LibTorch::torch_cpu LibTorch::c10)
   # DT_RPATH instead of DT_RUNPATH: it also serves the libraries that LibTorch itself loads.
   target_link_options(LibTorch::cpu INTERFACE "LINKER:--disable-new-dtags")

@@ -1,9 +1,13 @@
 # Finds what l2c stands on, and decides whether LibTorch's CUDA side is linked (L2C_CUDA).
+# A project that adds l2c by add_subdirectory links l2c::l2c in folders outside this one: it must see
+# the targets that l2c links.
+set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)
 find_package(LibTorch 2.8 REQUIRED)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED) # header-only: nothing for an application to find or ship
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(PNG REQUIRED)
+find_package(Threads REQUIRED)
 find_path(L2C_XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
 mark_as_advanced(L2C_XXHASH_INCLUDE_DIR)
 

@@ -1,1 +1,157 @@
-// placeholder
+// Our own file format for routers: a safetensors file that says what it was trained for.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "l2c/cache/router.h"
+#include "l2c/core/error.h"
+#include "l2c/core/torch.h"
+#include "l2c/io/safetensors.h"
+#include "l2c/io/torch_checkpoint.h"
+#include "router_published.h"
+
+namespace l2c {
+
+namespace {
+
+constexpr const char* format_name = "l2c-router";
+constexpr const char* format_version = "1";
+
+[[noreturn]] void fail(const std::filesystem::path& path, const std::string& problem) {
+  throw InputError(fmt::format("router {}: {}", path.string(), problem));
+}
+
+std::string text(const io::Metadata& metadata, const std::string& key) {
+  const auto found = metadata.find(key);
+  return found == metadata.end() ? "" : found->second;
+}
+
+// The number that a metadata entry holds; nullopt when there is no such entry.
+template <typename Number>
+std::optional<Number> number(const std::filesystem::path& path, const io::Metadata& metadata,
+                             const std::string& key) {
+  const auto found = metadata.find(key);
+  if (found == metadata.end()) return std::nullopt;
+  const std::string& digits = found->second;
+  const char* end = digits.data() + digits.size();
+  Number value{};
+  const auto [stop, status] = std::from_chars(digits.data(), end, value);
+  if (status != std::errc() || stop != end || !std::isfinite(static_cast<double>(value))) {
+    fail(path, fmt::format("the metadata entry {} is '{}', not a number", key, digits));
+  }
+  return value;
+}
+
+void check_format(const io::SafetensorsFile& file) {
+  const std::string format = text(file.metadata(), "format");
+  if (format != format_name || !file.contains("logits")) {
+    fail(file.path(), fmt::format("this safetensors file holds no router: a router has the tensor "
+                                  "'logits' and the metadata entry format '{}'; this one has {} "
+                                  "tensors and format '{}'",
+                                  format_name, file.names().size(), format));
+  }
+  const std::string version = text(file.metadata(), "version");
+  if (version != format_version) {
+    fail(file.path(), fmt::format("its format has version '{}', this l2c reads version {}: use a "
+                                  "newer l2c, or write the file again",
+                                  version, format_version));
+  }
+}
+
+RouterInfo read_info(const io::SafetensorsFile& file, std::int64_t rows) {
+  const io::Metadata& metadata = file.metadata();
+  RouterInfo info;
+  info.model_fingerprint = text(metadata, "model_fingerprint");
+  info.spacing = text(metadata, "spacing");
+  info.sampler = text(metadata, "sampler");
+  info.training = text(metadata, "training");
+  info.threshold = number<double>(file.path(), metadata, "threshold");
+  info.lambda = number<double>(file.path(), metadata, "lambda");
+  if (info.threshold && !(*info.threshold >= 0 && *info.threshold <= 1)) {
+    fail(file.path(),
+         fmt::format("the metadata entry threshold is {}, outside [0, 1]", *info.threshold));
+  }
+  const auto steps = number<int>(file.path(), metadata, "steps");
+  if (steps && *steps != rows) {
+    fail(file.path(), fmt::format("the metadata entry steps is {}, but the tensor 'logits' has {} "
+                                  "rows",
+                                  *steps, rows));
+  }
+  return info;
+}
+
+Router read_own(const std::filesystem::path& path) {
+  const io::SafetensorsFile file = io::SafetensorsFile::open(path);
+  check_format(file);
+  const at::Tensor logits = file.tensor("logits");
+  if (logits.scalar_type() != at::kFloat || logits.dim() != 2) {
+    fail(path, fmt::format("the tensor 'logits' has {} dimensions and dtype {}; expected F32 "
+                           "[rows, units]",
+                           logits.dim(), c10::toString(logits.scalar_type())));
+  }
+  const auto* data = logits.const_data_ptr<float>();
+  std::vector<float> values(data, data + logits.numel());
+  return {static_cast<int>(logits.size(0)), static_cast<int>(logits.size(1)), std::move(values),
+          read_info(file, logits.size(0)), path.string()};
+}
+
+enum class FileKind { torch, safetensors, unknown };
+
+// By content. A pickle without a zip archive around it counts as torch: its reader says what to do.
+FileKind kind_of(const std::filesystem::path& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) fail(path, "is a directory, not a file");
+  if (!std::filesystem::exists(path, error)) fail(path, "there is no such file");
+  std::ifstream stream(path, std::ios::binary);
+  char start[9] = {};
+  stream.read(start, sizeof start);
+  if (stream.gcount() == 0 && !stream.eof()) fail(path, "cannot be read");
+  if (io::looks_like_torch_zip(path)) return FileKind::torch;
+  if (start[8] == '{') return FileKind::safetensors;
+  return start[0] == '\x80' ? FileKind::torch : FileKind::unknown;
+}
+
+}  // namespace
+
+Router Router::load(const std::filesystem::path& path) {
+  switch (kind_of(path)) {
+    case FileKind::torch:
+      return read_published_router(path);
+    case FileKind::safetensors:
+      return read_own(path);
+    case FileKind::unknown:
+      break;
+  }
+  fail(path,
+       "is neither a file of torch.save (.pt) nor a safetensors file, or only the start of one");
+}
+
+void Router::save(const std::filesystem::path& path) const {
+  io::Metadata metadata = {
+      {"format", format_name}, {"version", format_version}, {"steps", std::to_string(rows_)}};
+  const auto add = [&](const char* key, std::string value) {
+    if (!value.empty()) metadata.emplace(key, std::move(value));
+  };
+  add("model_fingerprint", info_.model_fingerprint);
+  add("spacing", info_.spacing);
+  add("sampler", info_.sampler);
+  add("training", info_.training);
+  // The shortest text that reads back as the same number.
+  if (info_.threshold) add("threshold", fmt::format("{}", *info_.threshold));
+  if (info_.lambda) add("lambda", fmt::format("{}", *info_.lambda));
+  const at::Tensor logits = at::empty({rows_, units_}, at::kFloat);
+  std::copy(logits_.begin(), logits_.end(), logits.mutable_data_ptr<float>());
+  io::write_safetensors(path, {{"logits", logits}}, metadata);
+}
+
+}  // namespace l2c

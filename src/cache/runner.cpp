@@ -1,1 +1,58 @@
-// placeholder
+#include "l2c/cache/runner.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "l2c/core/error.h"
+
+namespace l2c {
+
+namespace {
+
+BranchValue single(at::Tensor tensor) {
+  BranchValue value;
+  value.push_back(Term{std::move(tensor), 1});
+  return value;
+}
+
+}  // namespace
+
+PlanRun::PlanRun(CachePlan plan, CacheStore& store) : plan_(std::move(plan)), store_(store) {}
+
+BranchRunner& PlanRun::begin(const Evaluation& evaluation) {
+  if (evaluation.index < 0 || evaluation.index >= plan_.evaluations()) {
+    throw Error(fmt::format("evaluation {} is outside the plan, which has evaluations 0 to {}",
+                            evaluation.index, plan_.evaluations() - 1));
+  }
+  evaluation_ = evaluation;
+  return *this;
+}
+
+BranchValue PlanRun::branch(BranchId id, BranchFunction compute) {
+  const int unit = id.unit();
+  if (unit < 0 || unit >= plan_.units()) {
+    throw Error(
+        fmt::format("unit {} is outside the plan, which has units 0 to {}: it was made for "
+                    "a model of another depth",
+                    unit, plan_.units() - 1));
+  }
+  const SlotId slot{evaluation_.pass, unit, 0};
+  if (plan_.computes(evaluation_.index, unit)) {
+    const bool kept = plan_.keeps(evaluation_.index, unit);
+    return single(compute(kept ? store_.slot(slot) : at::Tensor()));
+  }
+  BranchValue value = single(store_.stored(slot));
+  // The value keeps the memory alive until the residual stream has added it.
+  if (plan_.last_read(evaluation_.index, unit)) store_.drop(slot);
+  return value;
+}
+
+BranchValue CountingRunner::branch(BranchId id, BranchFunction compute) {
+  return inner_.branch(id, [&](at::Tensor out) {
+    ++computed_;
+    return compute(std::move(out));
+  });
+}
+
+}  // namespace l2c

@@ -1,1 +1,104 @@
-// placeholder
+#include "l2c/core/build_info.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <fmt/format.h>
+#include <torch/version.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include <string>
+#include <vector>
+
+#include "l2c/core/error.h"
+
+namespace l2c {
+
+namespace {
+
+std::string compiler_name() {
+#if defined(__clang__)
+  return fmt::format("Clang {}", __clang_version__);
+#else
+  return fmt::format("GCC {}", __VERSION__);
+#endif
+}
+
+#if defined(__x86_64__)
+// CPUID rather than __builtin_cpu_supports: GCC 12 does not know the AMX names there.
+struct Leaf {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+};
+
+Leaf cpuid(unsigned leaf, unsigned part) {
+  Leaf result;
+  __get_cpuid_count(leaf, part, &result.a, &result.b, &result.c, &result.d);
+  return result;
+}
+
+bool bit(unsigned word, int position) { return ((word >> position) & 1U) != 0; }
+
+// What the operating system saves at a task switch: without that, the instructions trap.
+unsigned saved_state() {
+  if (!bit(cpuid(1, 0).c, 27)) return 0;  // OSXSAVE
+  unsigned low = 0, high = 0;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return low;
+}
+
+std::vector<std::string> find_cpu_features() {
+  constexpr unsigned kYmm = 0x6, kZmm = 0xE6, kTiles = 0x60000;
+  const unsigned saved = saved_state();
+  const bool ymm = (saved & kYmm) == kYmm;
+  const bool zmm = (saved & kZmm) == kZmm;
+  const bool tiles = (saved & kTiles) == kTiles;
+  const Leaf base = cpuid(1, 0), extended = cpuid(7, 0), more = cpuid(7, 1);
+  std::vector<std::string> found;
+  const auto add = [&found](const char* name, bool there) {
+    if (there) found.emplace_back(name);
+  };
+  add("fma", ymm && bit(base.c, 12));
+  add("avx2", ymm && bit(extended.b, 5));
+  add("avx512f", zmm && bit(extended.b, 16));
+  add("avx512_vnni", zmm && bit(extended.c, 11));
+  add("avx512_bf16", zmm && bit(more.a, 5));
+  add("avx512_fp16", zmm && bit(extended.d, 23));
+  add("amx_bf16", tiles && bit(extended.d, 22));
+  add("amx_int8", tiles && bit(extended.d, 25));
+  return found;
+}
+#else
+std::vector<std::string> find_cpu_features() { return {}; }
+#endif
+
+// The headers of a CPU-only build have no way to ask for a GPU's product name.
+std::vector<std::string> find_gpus() {
+  std::vector<std::string> gpus;
+  if (!at::globalContext().hasCUDA()) return gpus;
+  const auto count = at::getNumGPUs();
+  for (std::size_t i = 0; i < count; ++i) gpus.push_back(fmt::format("cuda:{}", i));
+  return gpus;
+}
+
+}  // namespace
+
+BuildInfo build_info() {
+  return {.version = L2C_VERSION,
+          .compiler = compiler_name(),
+          .libtorch = TORCH_VERSION,
+          .cpu_capability = at::get_cpu_capability(),
+          .cpu_features = find_cpu_features(),
+          .threads = at::get_num_threads(),
+          .cuda_build = at::globalContext().hasCUDART(),
+          .gpus = find_gpus()};
+}
+
+void set_threads(int n) {
+  if (n < 1) throw InputError(fmt::format("{} threads: use 1 or more", n));
+  at::set_num_threads(n);
+}
+
+}  // namespace l2c

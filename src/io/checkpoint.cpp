@@ -1,1 +1,141 @@
-// placeholder
+#include "l2c/io/checkpoint.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "l2c/core/error.h"
+#include "l2c/core/log.h"
+#include "l2c/io/torch_checkpoint.h"
+#include "torch_format.h"
+#include "zip.h"
+
+namespace l2c::io {
+
+namespace {
+
+// The first keys of a dict, for messages.
+std::string describe(const PickleDict& dict) {
+  constexpr std::size_t kShown = 8;
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : dict) {
+    if (keys.size() == kShown) return fmt::format("{}, ...", fmt::join(keys, ", "));
+    if (const std::string* text = key->text()) keys.push_back(text->substr(0, 60));
+  }
+  return keys.empty() ? "nothing" : fmt::format("{}", fmt::join(keys, ", "));
+}
+
+const PickleDict* find_dict(const PickleValue& value, const char* key) {
+  const PicklePtr found = value.find(key);
+  return found ? found->dict() : nullptr;
+}
+
+// A published U-ViT router is a bare dict of "<block>.prob".
+bool is_bare_router(const PickleDict& dict) {
+  return !dict.empty() && std::ranges::all_of(dict, [](const auto& item) {
+    const std::string* name = item.first->text();
+    return name != nullptr && name->ends_with(".prob");
+  });
+}
+
+[[noreturn]] void fail_router(const std::filesystem::path& path) {
+  throw InputError(fmt::format(
+      "'{}' is a router, not a model: give it as the router, and a DiT checkpoint as the model",
+      path.string()));
+}
+
+struct Section {
+  std::string name;
+  const PickleDict* dict;
+};
+
+Section choose_section(const std::filesystem::path& path, const PickleValue& root,
+                       Weights weights) {
+  const PickleDict* all = root.dict();
+  if (all == nullptr) {
+    throw InputError(fmt::format(
+        "'{}' holds no state_dict: a dict of names and tensors was expected; save one with "
+        "torch.save(model.state_dict(), f)",
+        path.string()));
+  }
+  if (root.find("routers") || is_bare_router(*all)) fail_router(path);
+  const PickleDict* ema = find_dict(root, "ema");
+  const PickleDict* model = find_dict(root, "model");
+  if (weights == Weights::model && ema != nullptr && model == nullptr) {
+    throw InputError(fmt::format(
+        "'{}' is a training checkpoint without 'model' weights (it holds {}); use its ema weights",
+        path.string(), describe(*all)));
+  }
+  if (ema != nullptr && weights == Weights::ema) return {"ema", ema};
+  if (model != nullptr) return {"model", model};
+  if (const PickleDict* nested = find_dict(root, "state_dict")) return {"", nested};
+  return {"", all};
+}
+
+TensorMap collect(const std::filesystem::path& path, const Section& section) {
+  TensorMap tensors;
+  for (const auto& [key, value] : *section.dict) {
+    const std::string* name = key->text();
+    const at::Tensor* tensor = value->tensor();
+    if (name != nullptr && tensor != nullptr) {
+      tensors.insert_or_assign(*name, *tensor);
+    } else if (name != nullptr) {
+      log::info(fmt::format("'{}': '{}' is not a tensor and was left out", path.string(), *name));
+    }
+  }
+  if (tensors.empty()) {
+    throw InputError(fmt::format(
+        "'{}' holds no state_dict: no name of a tensor in {} (it holds {}); save one with "
+        "torch.save(model.state_dict(), f)",
+        path.string(), section.name.empty() ? "it" : fmt::format("its '{}'", section.name),
+        describe(*section.dict)));
+  }
+  return tensors;
+}
+
+Checkpoint open_torch(const std::filesystem::path& path, Weights weights) {
+  const PicklePtr root = read_torch_file(path);
+  const Section section = choose_section(path, *root, weights);
+  return {.path = path,
+          .format = "torch zip",
+          .section = section.name,
+          .tensors = collect(path, section),
+          .metadata = {}};
+}
+
+Checkpoint open_safetensors(const std::filesystem::path& path) {
+  const SafetensorsFile file = SafetensorsFile::open(path);
+  return {.path = path,
+          .format = "safetensors",
+          .section = "",
+          .tensors = file.tensors(),
+          .metadata = file.metadata()};
+}
+
+bool looks_like_safetensors(std::span<const std::byte> bytes) {
+  constexpr std::size_t kHeaderStart = 8;
+  return bytes.size() > kHeaderStart && bytes[kHeaderStart] == std::byte{'{'};
+}
+
+}  // namespace
+
+Checkpoint open_checkpoint(const std::filesystem::path& path, Weights weights) {
+  const auto file = MappedFile::open(path);
+  const auto bytes = file->bytes();
+  if (ZipArchive::recognises(bytes) || looks_like_legacy(bytes)) return open_torch(path, weights);
+  if (looks_like_safetensors(bytes) || path.extension() == ".safetensors") {
+    return open_safetensors(path);
+  }
+  throw InputError(fmt::format(
+      "'{}' ({} bytes) is no checkpoint: expected a safetensors file or a zip file of torch.save "
+      "(.pt, .pth); check the path or download it again",
+      path.string(), bytes.size()));
+}
+
+}  // namespace l2c::io

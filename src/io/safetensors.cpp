@@ -1,1 +1,270 @@
-// placeholder
+#include "l2c/io/safetensors.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include "l2c/core/error.h"
+#include "safetensors_header.h"
+
+namespace l2c::io {
+
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "the files are read in place");
+
+constexpr std::size_t kSizeBytes = 8;  // the header's size, a little-endian u64
+constexpr std::size_t kAlignment = 8;  // of the first tensor, as the official writer does
+
+[[noreturn]] void fail(const std::filesystem::path& path, const std::string& what) {
+  throw InputError(fmt::format("'{}' is no valid safetensors file: {}; download or export it again",
+                               path.string(), what));
+}
+
+// The header's text, its size checked against the file's.
+std::string_view header_text(const MappedFile& file) {
+  const auto bytes = file.bytes();
+  if (bytes.size() < kSizeBytes) {
+    fail(file.path(), fmt::format("it has {} bytes, too few for a header", bytes.size()));
+  }
+  std::uint64_t size = 0;
+  std::memcpy(&size, bytes.data(), kSizeBytes);
+  if (size > kLargestHeader) {
+    fail(file.path(), fmt::format("its first 8 bytes ask for a header of {} bytes, the format "
+                                  "allows {}",
+                                  size, kLargestHeader));
+  }
+  if (size > bytes.size() - kSizeBytes) {
+    fail(file.path(), fmt::format("it ends within its header: {} bytes expected, {} there", size,
+                                  bytes.size() - kSizeBytes));
+  }
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + kSizeBytes, size);
+  if (!text.starts_with('{')) fail(file.path(), "its header does not begin with '{'");
+  // The JSON parser would take a zero byte for the end of the text.
+  if (text.find('\0') != text.npos) fail(file.path(), "its header holds a zero byte");
+  return text;
+}
+
+// Bytes of a tensor; nothing when that number or any stride does not fit into 63 bits.
+std::optional<std::uint64_t> byte_size(const std::vector<std::uint64_t>& shape,
+                                       std::size_t item_size) {
+  constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  std::uint64_t product = item_size;  // with every 0 counted as 1: bounds the strides
+  bool empty = false;
+  for (const std::uint64_t extent : shape) {
+    empty = empty || extent == 0;
+    const std::uint64_t factor = std::max<std::uint64_t>(extent, 1);
+    if (product > most / factor) return std::nullopt;
+    product *= factor;
+  }
+  return empty ? 0 : product;
+}
+
+at::ScalarType check_entry(const std::filesystem::path& path, const std::string& name,
+                           const HeaderEntry& entry, std::uint64_t data_size) {
+  const auto dtype = dtype_of_name(entry.dtype);
+  if (!dtype) {
+    fail(path, fmt::format("tensor '{}' has the unknown dtype '{}'", name, entry.dtype));
+  }
+  const std::uint64_t begin = entry.data_offsets[0], end = entry.data_offsets[1];
+  if (begin > end) {
+    fail(path, fmt::format("tensor '{}' ends (offset {}) before it begins ({})", name, end, begin));
+  }
+  if (end > data_size) {
+    fail(path, fmt::format("tensor '{}' reaches to byte {} of the data, but only {} are there (a "
+                           "truncated file?)",
+                           name, end, data_size));
+  }
+  const auto size = byte_size(entry.shape, at::elementSize(*dtype));
+  if (!size) {
+    fail(path, fmt::format("tensor '{}': its shape [{}] is too large", name,
+                           fmt::join(entry.shape, ", ")));
+  }
+  if (*size != end - begin) {
+    fail(path, fmt::format("tensor '{}': {} of shape [{}] needs {} bytes, but its offsets span {}",
+                           name, entry.dtype, fmt::join(entry.shape, ", "), *size, end - begin));
+  }
+  return *dtype;
+}
+
+// The tensors, put in order, must cover the data without a gap, an overlap or a rest.
+void check_cover(const std::filesystem::path& path, const Header& header, std::uint64_t data_size) {
+  std::vector<std::tuple<std::uint64_t, std::uint64_t, std::string_view>> spans;
+  for (const auto& [name, entry] : header.tensors) {
+    spans.emplace_back(entry.data_offsets[0], entry.data_offsets[1], name);
+  }
+  std::sort(spans.begin(), spans.end());
+  std::uint64_t reached = 0;
+  for (const auto& [begin, end, name] : spans) {
+    if (begin != reached) {
+      fail(path,
+           fmt::format("tensor '{}' begins at byte {} of the data, but the one before it ends "
+                       "at {} ({})",
+                       name, begin, reached, begin > reached ? "a gap" : "an overlap"));
+    }
+    reached = end;
+  }
+  if (reached != data_size) {
+    fail(path, fmt::format("{} bytes follow the last tensor", data_size - reached));
+  }
+}
+
+}  // namespace
+
+void SafetensorsFile::read_header() {
+  const std::filesystem::path& file = file_->path();
+  const std::string_view text = header_text(*file_);
+  const std::size_t start = kSizeBytes + text.size();
+  const std::uint64_t data_size = file_->bytes().size() - start;
+  Header header = parse_header(text, file.string());
+  for (const auto& [name, entry] : header.tensors) {
+    const at::ScalarType dtype = check_entry(file, name, entry, data_size);
+    entries_[name] = Entry{.dtype = dtype,
+                           .shape = {entry.shape.begin(), entry.shape.end()},
+                           .begin = start + entry.data_offsets[0],
+                           .end = start + entry.data_offsets[1]};
+  }
+  check_cover(file, header, data_size);
+  metadata_ = std::move(header.metadata);
+}
+
+SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
+  SafetensorsFile file;
+  file.file_ = MappedFile::open(path);
+  file.read_header();
+  return file;
+}
+
+const std::filesystem::path& SafetensorsFile::path() const noexcept { return file_->path(); }
+
+std::vector<std::string> SafetensorsFile::names() const {
+  std::vector<std::string> result;
+  for (const auto& [name, entry] : entries_) result.push_back(name);
+  return result;
+}
+
+bool SafetensorsFile::contains(const std::string& name) const { return entries_.contains(name); }
+
+at::Tensor SafetensorsFile::tensor(const std::string& name) const {
+  const auto found = entries_.find(name);
+  if (found == entries_.end()) {
+    throw InputError(fmt::format("'{}' holds no tensor '{}'; it has: {}", path().string(), name,
+                                 fmt::join(names(), ", ")));
+  }
+  const Entry& entry = found->second;
+  const auto options = at::TensorOptions().dtype(entry.dtype);
+  const std::byte* data = file_->bytes().data() + entry.begin;
+  if (entry.begin == entry.end) return at::empty(entry.shape, options);
+  if (reinterpret_cast<std::uintptr_t>(data) % at::elementSize(entry.dtype) != 0) {
+    at::Tensor copy = at::empty(entry.shape, options);
+    std::memcpy(copy.mutable_data_ptr(), data, entry.end - entry.begin);
+    return copy;
+  }
+  return at::from_blob(
+      const_cast<std::byte*>(data), entry.shape, [owner = file_](void*) {}, options);
+}
+
+TensorMap SafetensorsFile::tensors() const {
+  TensorMap result;
+  for (const auto& [name, entry] : entries_) result.emplace(name, tensor(name));
+  return result;
+}
+
+namespace {
+
+void check_tensor(const std::filesystem::path& path, const std::string& name,
+                  const at::Tensor& tensor) {
+  if (name == kMetadataKey) {
+    throw InputError(fmt::format("cannot write '{}': '{}' is reserved, rename that tensor",
+                                 path.string(), name));
+  }
+  if (!tensor.defined()) {
+    throw InputError(
+        fmt::format("cannot write '{}': tensor '{}' is undefined", path.string(), name));
+  }
+  if (name_of_dtype(tensor.scalar_type()) == nullptr) {
+    throw InputError(fmt::format(
+        "cannot write '{}': tensor '{}' is of dtype {}, which safetensors has no name for; convert "
+        "it first",
+        path.string(), name, at::toString(tensor.scalar_type())));
+  }
+}
+
+// Wide elements first, then by name: with the padded header, every tensor is aligned.
+std::vector<TensorMap::const_iterator> write_order(const TensorMap& tensors) {
+  std::vector<TensorMap::const_iterator> order;
+  for (auto each = tensors.begin(); each != tensors.end(); ++each) order.push_back(each);
+  std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
+    return a->second.element_size() > b->second.element_size();
+  });
+  return order;
+}
+
+std::string make_header(const std::filesystem::path& path,
+                        const std::vector<TensorMap::const_iterator>& order,
+                        const Metadata& metadata) {
+  nlohmann::json header = nlohmann::json::object();
+  if (!metadata.empty()) header[kMetadataKey] = metadata;
+  std::uint64_t offset = 0;
+  for (const auto& each : order) {
+    const auto& [name, tensor] = *each;
+    const std::uint64_t end = offset + static_cast<std::uint64_t>(tensor.numel()) *
+                                           static_cast<std::uint64_t>(tensor.element_size());
+    header[name] = {{"dtype", name_of_dtype(tensor.scalar_type())},
+                    {"shape", tensor.sizes().vec()},
+                    {"data_offsets", {offset, end}}};
+    offset = end;
+  }
+  std::string text;
+  try {
+    text = header.dump();
+  } catch (const nlohmann::json::exception& error) {
+    throw InputError(
+        fmt::format("cannot write '{}': a tensor name or a metadata string is not valid UTF-8 ({})",
+                    path.string(), error.what()));
+  }
+  text.append((kAlignment - text.size() % kAlignment) % kAlignment, ' ');
+  if (text.size() > kLargestHeader) {
+    throw InputError(
+        fmt::format("cannot write '{}': names and metadata make a header of {} bytes, "
+                    "the format allows {}",
+                    path.string(), text.size(), kLargestHeader));
+  }
+  return text;
+}
+
+at::Tensor packed(const at::Tensor& tensor) {
+  const at::Tensor dense =
+      tensor.detach().layout() == at::kStrided ? tensor.detach() : tensor.detach().to_dense();
+  return dense.cpu().resolve_conj().resolve_neg().contiguous();
+}
+
+}  // namespace
+
+void write_safetensors(const std::filesystem::path& path, const TensorMap& tensors,
+                       const Metadata& metadata) {
+  for (const auto& [name, tensor] : tensors) check_tensor(path, name, tensor);
+  const auto order = write_order(tensors);
+  const std::string header = make_header(path, order, metadata);
+  const std::uint64_t size = header.size();
+  AtomicFile file(path);
+  file.write(&size, kSizeBytes);
+  file.write(header);
+  for (const auto& each : order) {
+    const at::Tensor data = packed(each->second);
+    file.write(data.const_data_ptr(), data.nbytes());
+  }
+  file.commit();
+}
+
+}  // namespace l2c::io

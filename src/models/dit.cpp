@@ -1,1 +1,167 @@
-// placeholder
+#include "l2c/models/dit.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <utility>
+
+#include "l2c/core/error.h"
+#include "l2c/models/embeddings.h"
+
+namespace l2c {
+
+namespace {
+
+// shift, scale and gate of one branch, each [N, D].
+struct AdaLn {
+  ops::Modulation modulation;
+  at::Tensor gate;
+};
+
+at::Tensor attention(const DiTWeights::Block& block, int heads, const at::Tensor& x,
+                     at::Tensor out) {
+  return ops::linear(block.proj, ops::self_attention(ops::linear(block.qkv, x), heads),
+                     std::move(out));
+}
+
+at::Tensor mlp(const DiTWeights::Block& block, const at::Tensor& x, at::Tensor out) {
+  return ops::linear(block.fc2, ops::linear_gelu_tanh(block.fc1, x), std::move(out));
+}
+
+}  // namespace
+
+class DiT::Blocks final : public Trunk {
+ public:
+  Blocks(const DiT& model, at::Tensor tokens, at::Tensor modulations, BranchRunner& runner)
+      : model_(model),
+        stream_(std::move(tokens)),
+        modulations_(std::move(modulations)),
+        runner_(runner) {}
+
+  [[nodiscard]] int blocks() const override { return model_.config_.depth; }
+  ops::ResidualStream& stream() override { return stream_; }
+
+  void run(int first, int last) override {
+    if (first < next_ || last < first || last > blocks()) {
+      throw Error(
+          fmt::format("a runner asked for blocks [{}, {}), but of {} blocks those from {} on "
+                      "are left",
+                      first, last, blocks(), next_));
+    }
+    for (int i = first; i < last; ++i) block(i);
+    next_ = last;
+  }
+
+  at::Tensor final_layer() {
+    const int chunk = 6 * blocks();
+    const at::Tensor x = stream_.normed({}, {part(chunk), part(chunk + 1)});
+    return ops::linear(model_.weights_.final, x);
+  }
+
+ private:
+  void block(int i) {
+    const DiTWeights::Block& weights = model_.weights_.blocks[static_cast<std::size_t>(i)];
+    const AdaLn attn{{part(6 * i), part(6 * i + 1)}, part(6 * i + 2)};
+    const AdaLn ff{{part(6 * i + 3), part(6 * i + 4)}, part(6 * i + 5)};
+    ops::ResidualStream& x = stream_;
+
+    x.add(runner_.branch({i, BranchKind::attention},
+                         [&](at::Tensor out) {
+                           return attention(weights, model_.config_.num_heads,
+                                            x.normed({}, attn.modulation), std::move(out));
+                         }),
+          attn.gate);
+    x.add(runner_.branch({i, BranchKind::mlp},
+                         [&](at::Tensor out) {
+                           return mlp(weights, x.normed({}, ff.modulation), std::move(out));
+                         }),
+          ff.gate);
+  }
+
+  // The modulations in parts of one width each.
+  [[nodiscard]] at::Tensor part(int index) const {
+    const int width = model_.config_.hidden_size;
+    return modulations_.narrow(1, static_cast<std::int64_t>(index) * width, width);
+  }
+
+  const DiT& model_;
+  ops::ResidualStream stream_;
+  at::Tensor modulations_;
+  BranchRunner& runner_;
+  int next_ = 0;
+};
+
+DiT::DiT(const DiTConfig& config, DiTWeights weights, DenoiserInfo info)
+    : config_(config),
+      weights_(std::move(weights)),
+      info_(std::move(info)),
+      cost_(forward_cost(config)) {}
+
+at::Tensor DiT::forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
+                        BranchRunner& runner) const {
+  check_input(x, t, y);
+  const at::Tensor c = embed_timesteps(t) + embed_labels(y);
+  Blocks blocks(*this, embed_patches(x) + weights_.pos_embed, modulations(c), runner);
+  runner.trunk(blocks);
+  return unpatchify(blocks.final_layer());
+}
+
+void DiT::check_input(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y) const {
+  const std::int64_t rows = x.dim() > 0 ? x.size(0) : 0;
+  const std::vector<std::int64_t> expected{rows, config_.in_channels, config_.input_size,
+                                           config_.input_size};
+  if (rows < 1 || x.sizes() != c10::ArrayRef<std::int64_t>(expected)) {
+    throw InputError(fmt::format("the model's input is [{}], but must be [N, {}, {}, {}]",
+                                 fmt::join(x.sizes(), ", "), config_.in_channels,
+                                 config_.input_size, config_.input_size));
+  }
+  if (t.dim() != 1 || t.size(0) != rows || y.dim() != 1 || y.size(0) != rows) {
+    throw InputError(fmt::format(
+        "timesteps [{}] and labels [{}] must have one entry for each of the {} rows of the input",
+        fmt::join(t.sizes(), ", "), fmt::join(y.sizes(), ", "), rows));
+  }
+  if (x.scalar_type() != at::kFloat || y.scalar_type() != at::kLong) {
+    throw InputError(fmt::format("the input must be fp32 and the labels int64, not {} and {}",
+                                 c10::toString(x.scalar_type()), c10::toString(y.scalar_type())));
+  }
+  if (x.device() != device() || t.device() != device() || y.device() != device()) {
+    throw InputError(
+        fmt::format("the model is on {}, but input, timesteps and labels are on {}, {} and {}",
+                    device().str(), x.device().str(), t.device().str(), y.device().str()));
+  }
+}
+
+at::Tensor DiT::embed_patches(const at::Tensor& x) const {
+  const auto grid = config_.grid();
+  const std::int64_t patch = config_.patch_size;
+  const auto channels = config_.in_channels;
+  // A patch as the convolution's weight has it: (channel, p, q).
+  const at::Tensor patches =
+      x.reshape({x.size(0), channels, grid, patch, grid, patch}).permute({0, 2, 4, 1, 3, 5});
+  return ops::linear(weights_.patch,
+                     patches.reshape({x.size(0), config_.tokens(), channels * patch * patch}));
+}
+
+at::Tensor DiT::embed_timesteps(const at::Tensor& t) const {
+  const at::Tensor sinusoids = timestep_sinusoids(t, weights_.frequencies);
+  return ops::linear(weights_.time2, at::silu(ops::linear(weights_.time1, sinusoids)));
+}
+
+at::Tensor DiT::embed_labels(const at::Tensor& y) const {
+  return at::embedding(weights_.label_embedding, y);
+}
+
+at::Tensor DiT::modulations(const at::Tensor& c) const {
+  return ops::linear(weights_.modulation, at::silu(c));
+}
+
+at::Tensor DiT::unpatchify(const at::Tensor& tokens) const {
+  const auto grid = config_.grid();
+  const auto patch = config_.patch_size;
+  const auto channels = config_.out_channels();
+  return tokens.view({tokens.size(0), grid, grid, patch, patch, channels})
+      .permute({0, 5, 1, 3, 2, 4})
+      .reshape({tokens.size(0), channels, config_.input_size, config_.input_size});
+}
+
+}  // namespace l2c

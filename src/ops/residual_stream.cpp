@@ -1,1 +1,66 @@
-// placeholder
+#include "l2c/ops/residual_stream.h"
+
+namespace l2c::ops {
+
+namespace {
+
+at::Tensor plus(const at::Tensor& tokens, const Term& term, const at::Tensor& gate) {
+  if (!gate.defined()) return at::add(tokens, term.value, term.weight);
+  return at::addcmul(tokens, gate.unsqueeze(1), term.value, term.weight);
+}
+
+void add_in_place(at::Tensor& tokens, const Term& term, const at::Tensor& gate) {
+  if (!gate.defined()) {
+    tokens.add_(term.value, term.weight);
+  } else {
+    tokens.addcmul_(gate.unsqueeze(1), term.value, term.weight);
+  }
+}
+
+// Autograd needs the old values, and LibTorch forbids writing an inference tensor outside of
+// inference mode.
+bool may_write(const at::Tensor& tokens) {
+  return !at::GradMode::is_enabled() &&
+         (!tokens.is_inference() || c10::InferenceMode::is_enabled());
+}
+
+}  // namespace
+
+ResidualStream::ResidualStream(at::Tensor tokens) : tokens_(std::move(tokens)) {}
+
+void ResidualStream::add(BranchValue value, at::Tensor gate) {
+  pending_.emplace_back(std::move(value), std::move(gate));
+}
+
+at::Tensor ResidualStream::normed(const Norm& norm, const Modulation& modulation) {
+  flush();
+  return norm_modulate(tokens_, norm, modulation);
+}
+
+at::Tensor ResidualStream::tokens() {
+  flush();
+  shared_ = true;
+  return tokens_;
+}
+
+void ResidualStream::replace(at::Tensor tokens) {
+  pending_.clear();
+  tokens_ = std::move(tokens);
+  shared_ = true;
+}
+
+void ResidualStream::flush() {
+  for (const auto& [value, gate] : pending_) {
+    for (const Term& term : value) {
+      if (shared_ || !may_write(tokens_)) {
+        tokens_ = plus(tokens_, term, gate);
+        shared_ = false;
+      } else {
+        add_in_place(tokens_, term, gate);
+      }
+    }
+  }
+  pending_.clear();
+}
+
+}  // namespace l2c::ops

@@ -1,1 +1,59 @@
-// placeholder
+#include "l2c/sampling/latents.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "l2c/core/error.h"
+#include "l2c/io/safetensors.h"
+#include "tensors.h"
+
+namespace l2c {
+
+at::Tensor to_tensor(const Latents& latents) {
+  const auto& s = latents.shape;
+  if (std::any_of(s.begin(), s.end(), [](std::int64_t n) { return n < 0; }) ||
+      s[0] * s[1] * s[2] * s[3] != static_cast<std::int64_t>(latents.values.size())) {
+    throw InputError(fmt::format("latents of shape [{}] cannot have {} values", fmt::join(s, ", "),
+                                 latents.values.size()));
+  }
+  auto tensor = at::empty(s, at::kFloat);
+  std::copy(latents.values.begin(), latents.values.end(), tensor.data_ptr<float>());
+  return tensor;
+}
+
+Latents to_latents(const at::Tensor& tensor) {
+  const auto source = tensor.to(at::kCPU, at::kFloat).contiguous();
+  Latents latents;
+  std::copy(source.sizes().begin(), source.sizes().end(), latents.shape.begin());
+  latents.values.assign(source.data_ptr<float>(), source.data_ptr<float>() + source.numel());
+  return latents;
+}
+
+Latents load_latents(const std::filesystem::path& path, const std::string& tensor) {
+  const auto file = io::SafetensorsFile::open(path);
+  std::string name = tensor;
+  if (name.empty()) {
+    const auto names = file.names();
+    if (names.size() != 1) {
+      throw InputError(fmt::format("{} holds {} tensors ({}): say which, as {}:NAME", path.string(),
+                                   names.size(), fmt::join(names, ", "), path.string()));
+    }
+    name = names.front();
+  }
+  const auto value = file.tensor(name);
+  if (value.dim() != 4 || !value.is_floating_point()) {
+    throw InputError(fmt::format(
+        "{}: tensor \"{}\" has shape [{}] and type {}; expected floating-point "
+        "[images, channels, height, width]",
+        path.string(), name, fmt::join(value.sizes(), ", "), c10::toString(value.scalar_type())));
+  }
+  return to_latents(value);
+}
+
+void save_latents(const std::filesystem::path& path, const Latents& latents) {
+  io::write_safetensors(path, {{"latents", to_tensor(latents)}});
+}
+
+}  // namespace l2c

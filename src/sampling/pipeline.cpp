@@ -1,1 +1,220 @@
-// placeholder
+#include "l2c/sampling/pipeline.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <new>
+#include <numeric>
+#include <utility>
+
+#include "images.h"
+#include "l2c/cache/policies.h"
+#include "l2c/core/device.h"
+#include "l2c/core/error.h"
+#include "l2c/io/checkpoint.h"
+#include "l2c/models/dit.h"
+#include "l2c/sampling/denoise.h"
+#include "prepare.h"
+#include "tensors.h"
+
+namespace l2c {
+
+struct Pipeline::Impl {
+  std::shared_ptr<const Denoiser> model;
+  ModelSummary summary;
+};
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+io::Weights parse_weights(const std::string& name) {
+  if (name == "ema") return io::Weights::ema;
+  if (name == "model") return io::Weights::model;
+  throw InputError(fmt::format("weights \"{}\": give \"ema\" or \"model\"", name));
+}
+
+ModelSummary summarize(const DenoiserInfo& info) {
+  return {.architecture = info.architecture,
+          .fingerprint = info.fingerprint,
+          .channels = info.in_channels,
+          .size = info.input_size,
+          .blocks = info.blocks,
+          .num_classes = info.num_classes,
+          .can_be_guided = info.null_label.has_value(),
+          .makes_pixels = are_pixels(info.in_channels)};
+}
+
+const CachePolicy& policy_of(const Request& request) {
+  static const ComputeAll compute_all;
+  return request.cache ? *request.cache : compute_all;
+}
+
+// One call of Pipeline::sample: its micro-batches, progress and numbers.
+class Run {
+ public:
+  Run(const Denoiser& model, const Request& request, const ProgressFunction& progress,
+      std::stop_token stop)
+      : model_(model),
+        request_(request),
+        progress_(progress),
+        stop_(std::move(stop)),
+        prepared_(prepare(request, model.info())),
+        computed_by_unit_(static_cast<std::size_t>(2 * model.info().blocks), 0) {}
+
+  Result operator()() {
+    const auto images = static_cast<std::int64_t>(prepared_.labels.size());
+    const auto batches = (images + request_.batch_size - 1) / request_.batch_size;
+    steps_in_all_ = static_cast<int>(batches) * prepared_.schedule.steps();
+    std::vector<at::Tensor> latents;
+    for (std::int64_t first = 0; first < images; first += request_.batch_size) {
+      latents.push_back(
+          micro_batch(first, std::min<std::int64_t>(request_.batch_size, images - first)));
+    }
+    Result result;
+    const auto all = at::cat(latents);
+    result.latents = to_latents(all);
+    result.images = decode(all);
+    result.stats = stats();
+    return result;
+  }
+
+ private:
+  at::Tensor micro_batch(std::int64_t first, std::int64_t count) {
+    const auto start = Clock::now();
+    const auto device = model_.device();
+    const auto noise =
+        (prepared_.initial_noise.defined() ? prepared_.initial_noise.narrow(0, first, count)
+                                           : image_noise(request_, model_.info(), first, count, -1))
+            .to(device);
+    const auto labels = at::empty({count}, at::kLong);
+    std::copy_n(prepared_.labels.begin() + first, count, labels.data_ptr<std::int64_t>());
+    int reused = 0;
+    const DenoiseJob job{.model = model_,
+                         .schedule = prepared_.schedule,
+                         .policy = policy_of(request_),
+                         .step = step_function(request_, prepared_, model_.info(), first),
+                         .guidance = prepared_.guidance,
+                         .sampler = prepared_.sampler,
+                         .stop = stop_,
+                         .observer = [&](const StepView& view) {
+                           reused += 2 * model_.info().blocks - view.computed;
+                           ++steps_done_;
+                           report(Phase::denoise, reused);
+                         }};
+    const auto result = denoise(job, noise, labels.to(device));
+    auto latents = result.latents.to(at::kCPU);  // waits for a GPU: part of the measured time
+    denoise_seconds_ += seconds_since(start);
+    for (std::size_t u = 0; u < computed_by_unit_.size(); ++u) {
+      computed_by_unit_[u] += count * result.computed_by_unit[u];
+    }
+    cache_bytes_ = std::max(cache_bytes_, static_cast<std::int64_t>(result.cache_bytes) / count);
+    return latents;
+  }
+
+  std::vector<Image> decode(const at::Tensor& latents) {
+    std::vector<Image> images;
+    for (std::int64_t i = 0; i < latents.size(0); ++i) {
+      images.push_back({.label = prepared_.labels[static_cast<std::size_t>(i)],
+                        .index = static_cast<int>(i),
+                        .bitmap = to_bitmap(latents[i])});
+    }
+    report(Phase::decode, 0);
+    return images;
+  }
+
+  void report(Phase phase, int reused) {
+    if (!progress_) return;
+    progress_({.phase = phase,
+               .step = steps_done_,
+               .of = steps_in_all_,
+               .elapsed_seconds = seconds_since(start_),
+               .reused = reused});
+  }
+
+  RunStats stats() {
+    const auto& info = model_.info();
+    RunStats stats;
+    stats.denoise_seconds = denoise_seconds_;
+    stats.steps = prepared_.schedule.steps();
+    stats.images = static_cast<int>(prepared_.labels.size());
+    // Policies that decide as they go may treat micro-batches unlike: the mean over the images.
+    const auto all = std::accumulate(computed_by_unit_.begin(), computed_by_unit_.end(), 0.0);
+    stats.computed = static_cast<int>(std::lround(all / stats.images));
+    stats.reused = 2 * info.blocks * stats.steps - stats.computed;
+    stats.ideal_speedup = ideal_speedup(static_cast<double>(stats.steps) * stats.images);
+    stats.cache_bytes = cache_bytes_;
+    const auto shape =
+        run_shape(info.blocks, prepared_.schedule, prepared_.sampler, info.fingerprint);
+    if (const auto plan = policy_of(request_).plan(shape)) {
+      stats.cache_step_branches = plan->cache_step_branches();
+    }
+    return stats;
+  }
+
+  // From what really ran, so that it also holds for policies that decide as they go.
+  double ideal_speedup(double forwards) const {
+    const ForwardCost& cost = model_.cost();
+    double ran = cost.rest * forwards;
+    for (std::size_t u = 0; u < cost.units.size(); ++u) {
+      ran += cost.units[u].truth * static_cast<double>(computed_by_unit_[u]);
+    }
+    return cost.total().truth * forwards / ran;
+  }
+
+  const Denoiser& model_;
+  const Request& request_;
+  const ProgressFunction& progress_;
+  std::stop_token stop_;
+  Prepared prepared_;
+  Clock::time_point start_ = Clock::now();
+  int steps_done_ = 0;
+  int steps_in_all_ = 0;
+  double denoise_seconds_ = 0;
+  std::vector<std::int64_t> computed_by_unit_;  // over all images
+  std::int64_t cache_bytes_ = 0;
+};
+
+}  // namespace
+
+Pipeline Pipeline::load(const std::filesystem::path& model, const LoadOptions& options) {
+  const auto device = parse_device(options.device);
+  const auto checkpoint = io::open_checkpoint(model, parse_weights(options.weights));
+  const auto config = resolve_dit_config(options.architecture, checkpoint);
+  return Pipeline(DiT::load(config, checkpoint, device));
+}
+
+Pipeline::Pipeline(std::shared_ptr<const Denoiser> model) {
+  if (!model) throw InputError("a pipeline needs a model, not a null pointer");
+  auto summary = summarize(model->info());
+  impl_ = std::make_shared<const Impl>(Impl{std::move(model), std::move(summary)});
+}
+
+Result Pipeline::sample(const Request& request, const ProgressFunction& progress,
+                        std::stop_token stop) const {
+  try {
+    return Run(*impl_->model, request, progress, std::move(stop))();
+  } catch (const c10::Error& error) {
+    throw RunError(fmt::format("LibTorch failed: {}", error.what_without_backtrace()));
+  } catch (const std::bad_alloc&) {
+    throw RunError(fmt::format("out of memory: try a batch size below {}", request.batch_size));
+  }
+}
+
+std::optional<CachePlan> Pipeline::plan(const Request& request) const {
+  const auto& info = impl_->model->info();
+  const auto prepared = prepare(request, info);
+  return policy_of(request).plan(
+      run_shape(info.blocks, prepared.schedule, prepared.sampler, info.fingerprint));
+}
+
+const ModelSummary& Pipeline::summary() const { return impl_->summary; }
+const ForwardCost& Pipeline::cost() const { return impl_->model->cost(); }
+
+}  // namespace l2c

@@ -47,8 +47,8 @@ Report& report() {
 [[maybe_unused]] const Report& registered = report();
 
 struct ScratchRoot {
-  std::filesystem::path path = std::filesystem::temp_directory_path() /
-                               fmt::format("l2c-test-{}", ::getpid());
+  std::filesystem::path path =
+      std::filesystem::temp_directory_path() / fmt::format("l2c-test-{}", ::getpid());
   ~ScratchRoot() {
     std::error_code ignored;
     std::filesystem::remove_all(path, ignored);
@@ -92,8 +92,9 @@ void expect_close(const at::Tensor& actual, const at::Tensor& expected, double t
                   const std::string& golden) {
   const double error = relative_error(actual, expected);
   report().add(golden, error, tolerance);
-  EXPECT_LE(error, tolerance) << golden << ": shape " << fmt::format("{}", fmt::join(actual.sizes(), "x"))
-                              << ", expected " << fmt::format("{}", fmt::join(expected.sizes(), "x"));
+  EXPECT_LE(error, tolerance) << golden << ": shape "
+                              << fmt::format("{}", fmt::join(actual.sizes(), "x")) << ", expected "
+                              << fmt::format("{}", fmt::join(expected.sizes(), "x"));
 }
 
 void expect_equal(const at::Tensor& actual, const at::Tensor& expected, const std::string& what) {

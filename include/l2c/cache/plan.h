@@ -2,6 +2,7 @@
 // LibTorch header behind it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -13,7 +14,7 @@ namespace l2c {
 // What a policy may know of a run: shapes, never tensors.
 struct RunShape {
   int blocks = 0;
-  std::vector<Evaluation> evaluations;  // the model calls, in order
+  std::vector<Evaluation> evaluations;  // the model calls of one pass, in order
   int passes = 1;                       // guidance passes with stores of their own
   std::string spacing;                  // the schedule's spacing string, "20" or "ddim20"
   std::string sampler;                  // "ddim" or "ddpm"
@@ -24,6 +25,7 @@ struct RunShape {
 
 // One bit for each evaluation and unit: computed, or taken from the store (the value stored last).
 // An evaluation is a cache step when the policy was free to reuse in it, whether it did or not.
+// Evaluations and units are 0-based; the queries do not check them.
 class CachePlan {
  public:
   CachePlan() = default;
@@ -38,9 +40,10 @@ class CachePlan {
   [[nodiscard]] bool cache_step(int evaluation) const {
     return cache_step_[static_cast<std::size_t>(evaluation)] != 0;
   }
+  // Throws InputError outside the plan.
   void mark_cache_step(int evaluation);
-  // Marks the evaluation as a cache step, too. Throws InputError when the unit was never computed
-  // before (nothing to reuse).
+  // Marks the evaluation as a cache step, too. Throws InputError outside the plan, and in the first
+  // evaluation, where nothing is stored yet.
   void reuse(int evaluation, int unit);
 
   // True when a later evaluation reads the value that this evaluation computes: it must be stored.

@@ -31,8 +31,9 @@ class CachePolicy {
   // The whole run's decisions, or nullopt when they depend on tensors. Throws InputError when the
   // policy does not fit the run (a router of another depth, another number of steps).
   [[nodiscard]] virtual std::optional<CachePlan> plan(const RunShape& shape) const = 0;
-  // Starts one run. The default carries out plan(), storing only what a later evaluation reads.
-  // `store` outlives the returned object.
+  // Starts one run. The default carries out plan(), storing only what a later evaluation reads; it
+  // throws Error when there is no plan or one of another size. `store` outlives the returned
+  // object.
   [[nodiscard]] virtual std::unique_ptr<CacheRun> start(const RunShape& shape,
                                                         CacheStore& store) const;
 };

@@ -23,13 +23,13 @@ struct PlanCost {
 };
 
 // bytes_per_element: of the run's dtype (4: fp32). rows: batch rows an image takes (2: guided).
-// Throws InputError when plan and cost have different numbers of units.
+// Throws InputError when plan and cost have different numbers of units, or a size is < 1.
 PlanCost price(const CachePlan& plan, const ForwardCost& cost, int bytes_per_element = 4,
                int rows = 2);
 
-// The smallest threshold at which the router's plan has at least the wanted ideal speed-up (every
-// threshold in between reuses no more). Throws InputError when even threshold 1 falls short; the
-// message says what it reaches.
+// The smallest threshold at which the router's plan has at least the wanted ideal speed-up: 0, or
+// one of the router's scores. Throws InputError when the router does not fit the run, or when even
+// threshold 1 falls short; the message says what it reaches.
 double threshold_for_speedup(const Router& router, const RunShape& shape, const ForwardCost& cost,
                              double target_speedup);
 

@@ -2,6 +2,7 @@
 // LibTorch header behind it.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -25,27 +26,32 @@ struct RouterInfo {
 class Router {
  public:
   // logits: rows * units, row by row; row r is in force at spaced timestep index r (0 = cleanest).
-  // Throws InputError: no rows, an odd number of units, a count that does not match, a logit that
-  // is NaN or infinite.
+  // Throws InputError: no rows or units, an odd number of units, a count that does not match, a
+  // logit that is NaN or infinite.
   Router(int rows, int units, std::vector<float> logits, RouterInfo info = {},
          std::string source = "");
 
   // Reads a published router (.pt with {'routers': {'<i>.prob': ...}}, or a bare dict of
-  // '<i>.prob') or our own safetensors format ("logits" [rows, units] and metadata). Throws
+  // '<i>.prob') or our own safetensors format ("logits" [rows, units] and metadata). The published
+  // DiT files were trained with the plain spacing string (trap 1 of the reference vectors: the
+  // official samplers use "20", not "ddim20") and for DDIM, which info() then says. Throws
   // InputError that names the file.
   static Router load(const std::filesystem::path& path);
-  // Writes our own format, aside and renamed.
+  // Writes our own format, aside and renamed. Throws InputError (bad path), RunError (disk full).
   void save(const std::filesystem::path& path) const;
 
   [[nodiscard]] int rows() const { return rows_; }
   [[nodiscard]] int units() const { return units_; }
+  // Both throw InputError outside the router.
   [[nodiscard]] float logit(int row, int unit) const;
-  [[nodiscard]] float score(int row,
-                            int unit) const;  // sigmoid of the logit, fp32, as PyTorch computes it
+  // Sigmoid of the logit, in fp32, as PyTorch computes it.
+  [[nodiscard]] float score(int row, int unit) const;
   [[nodiscard]] const RouterInfo& info() const { return info_; }
-  [[nodiscard]] const std::string& source() const { return source_; }  // file name, for messages
+  // The file it was read from, for messages; empty: made in memory.
+  [[nodiscard]] const std::string& source() const { return source_; }
 
  private:
+  [[nodiscard]] std::size_t at(int row, int unit) const;
   int rows_;
   int units_;
   std::vector<float> logits_;

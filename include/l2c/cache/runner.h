@@ -12,6 +12,7 @@ namespace l2c {
 class PlanRun final : public CacheRun, private BranchRunner {
  public:
   PlanRun(CachePlan plan, CacheStore& store);
+  // Throws Error for an evaluation outside the plan.
   BranchRunner& begin(const Evaluation& evaluation) override;
 
  private:

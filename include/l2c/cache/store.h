@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
+#include <vector>
 
 #include "l2c/core/torch.h"
 
@@ -20,13 +22,15 @@ struct SlotId {
 // Belongs to one run of one micro-batch. Not thread-safe.
 class CacheStore {
  public:
-  // Every slot is a contiguous [rows, tokens, width] tensor with these options.
+  // Every slot is a contiguous [rows, tokens, width] tensor with these options. Throws InputError
+  // unless all three are > 0.
   CacheStore(std::int64_t rows, std::int64_t tokens, std::int64_t width, at::TensorOptions options);
 
   // The slot's tensor, made (uninitialised) on first use; the same memory until drop().
   at::Tensor slot(SlotId id);
   // The slot's tensor. Throws l2c::Error when nothing is stored there: a policy's mistake.
   [[nodiscard]] at::Tensor stored(SlotId id) const;
+  // Nothing happens when nothing is stored there.
   void drop(SlotId id);
 
   [[nodiscard]] std::size_t bytes() const { return slots_.size() * slot_bytes_; }

@@ -23,6 +23,7 @@ struct DiTWeights {
   };
   ops::Linear patch;           // [D, in * p * p]: the patch convolution as a product
   at::Tensor pos_embed;        // [1, T, D]
+  at::Tensor frequencies;      // [128]: of the timestep sinusoids
   ops::Linear time1, time2;    // timestep MLP
   at::Tensor label_embedding;  // [classes (+ 1), D]
   ops::Linear
@@ -35,10 +36,13 @@ class DiT final : public Denoiser {
  public:
   // Takes the weights of a checkpoint with the official names, strictly: missing, unexpected,
   // misshapen and non-floating tensors are listed in one InputError. fp16/bf16 weights are widened
-  // to fp32. Nothing of the checkpoint is referenced afterwards.
+  // to fp32. Nothing of the checkpoint is referenced afterwards. A CUDA device switches TF32 off
+  // for the process (disable_tf32).
   static std::shared_ptr<const DiT> load(const DiTConfig& config, const io::Checkpoint& checkpoint,
                                          at::Device device = at::kCPU);
 
+  // x must be fp32. Differentiable in x and in whatever the runner hands in when gradients are on.
+  // Throws InputError when shapes, dtypes or devices are not those of Denoiser::forward.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
                      BranchRunner& runner) const override;
   [[nodiscard]] const DenoiserInfo& info() const override { return info_; }
@@ -57,6 +61,8 @@ class DiT final : public Denoiser {
  private:
   class Blocks;  // the Trunk of one forward pass
   DiT(const DiTConfig& config, DiTWeights weights, DenoiserInfo info);
+  void check_input(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y) const;
+  // [N, T, p * p * out_channels] in the order (p, q, channel) -> [N, out_channels, S, S].
   [[nodiscard]] at::Tensor unpatchify(const at::Tensor& tokens) const;
 
   DiTConfig config_;
@@ -64,5 +70,11 @@ class DiT final : public Denoiser {
   DenoiserInfo info_;
   ForwardCost cost_;
 };
+
+// The configuration that a checkpoint is meant to have: `arch` (a preset's name or a JSON file),
+// which must agree with the file's own metadata where it has "config"; or, with an empty `arch`,
+// that metadata. Throws InputError: the two differ (the fields are named), neither is there (the
+// presets are listed), bad JSON.
+DiTConfig resolve_dit_config(const std::string& arch, const io::Checkpoint& checkpoint);
 
 }  // namespace l2c

@@ -36,13 +36,14 @@ class ResidualStream {
   at::Tensor normed(const Norm& norm, const Modulation& modulation);
   // The tokens so far: [N, T, D]. Stays as it is whatever is added later.
   at::Tensor tokens();
-  // Takes other tokens from here on (U-ViT's skip connections).
+  // Takes other tokens [N, T, D] from here on (U-ViT's skip connections); what was added before and
+  // not asked for is dropped. They are never written to.
   void replace(at::Tensor tokens);
 
  private:
   void flush();
   at::Tensor tokens_;
-  bool shared_ = false;  // tokens() handed tokens_ out: it must not be written any more
+  bool shared_ = false;  // others may hold tokens_: it must not be written any more
   std::vector<std::pair<BranchValue, at::Tensor>> pending_;
 };
 

@@ -43,10 +43,9 @@ struct DenoiseJob {
 };
 
 struct DenoiseResult {
-  at::Tensor latents;  // [N, C, H, W]
-  int computed = 0;    // branches of one image's evaluations
-  int reused = 0;
-  std::size_t cache_bytes = 0;  // peak of stored tensors, of the whole micro-batch
+  at::Tensor latents;                 // [N, C, H, W]
+  std::vector<int> computed_by_unit;  // how often each unit was really computed
+  std::size_t cache_bytes = 0;        // peak of stored tensors, of the whole micro-batch
 };
 
 // The shape of a run over a schedule, for policies and plans.

@@ -43,7 +43,7 @@ class Pipeline {
   [[nodiscard]] Result sample(const Request& request, const ProgressFunction& progress = {},
                               std::stop_token stop = {}) const;
 
-  // What the request's policy would do, priced, without running the model. Throws like sample();
+  // What the request's policy would do, without running the model. Throws like sample();
   // nullopt for a policy that decides as it goes.
   [[nodiscard]] std::optional<CachePlan> plan(const Request& request) const;
 

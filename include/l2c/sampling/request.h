@@ -1,9 +1,7 @@
 // What a caller asks for and gets: plain data, no LibTorch header behind it.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -12,6 +10,7 @@
 
 #include "l2c/cache/policy.h"
 #include "l2c/io/png.h"
+#include "l2c/sampling/latents.h"
 
 namespace l2c {
 
@@ -21,27 +20,17 @@ enum class SamplerKind { ddim, ddpm };
 // numbers; all: every one, as Diffusers does.
 enum class GuidanceChannels { three, all };
 
-// Values of a [N, C, H, W] tensor, row by row.
-struct Latents {
-  std::array<std::int64_t, 4> shape{};
-  std::vector<float> values;
-};
-
-// Reads a tensor [N, C, H, W] of a safetensors file; `tensor` may be empty when the file holds
-// only one. Throws InputError.
-Latents load_latents(const std::filesystem::path& path, const std::string& tensor = "");
-// Writes the tensor "latents", aside and renamed. Throws InputError, RunError.
-void save_latents(const std::filesystem::path& path, const Latents& latents);
-
 struct Request {
   std::vector<int> labels;  // classes, each 0 ... num_classes - 1
   int per_class = 1;        // images a label; image k * per_class + j is the j-th of labels[k]
   std::uint64_t seed = 0;   // image i's noise depends on seed and i alone
-  int steps = 20;           // 1 ... 1000
-  std::string spacing;      // official spacing string; empty: the number of steps ("20")
+  // Denoising steps, 1 ... 1000. Unset: as many as `spacing` has, or 20.
+  std::optional<int> steps;
+  // Official spacing string ("20", "ddim20", "10,10"). Empty: the number of steps.
+  std::string spacing;
   SamplerKind sampler = SamplerKind::ddim;
-  double eta = 0;         // DDIM's; 0: deterministic
-  double guidance = 1.5;  // classifier-free guidance scale; 1: off
+  double eta = 0;       // DDIM's, >= 0; 0: deterministic
+  double guidance = 4;  // classifier-free guidance scale; 1: off
   GuidanceChannels guidance_channels = GuidanceChannels::three;
   int batch_size = 16;  // images at a time
   // What to reuse; null: compute everything.
@@ -78,17 +67,15 @@ struct RunStats {
 struct Image {
   int label = 0;
   int index = 0;      // within the request
-  io::Bitmap bitmap;  // 1 or 3 channels
+  io::Bitmap bitmap;  // gray or RGB
 };
 
 struct Result {
-  Latents latents;            // [images, C, S, S], as the sampler left them
-  std::vector<Image> images;  // empty for models of latents (neither 1 nor 3 channels)
+  Latents latents;  // [images, C, S, S], as the sampler left them
+  // One an image. Pixel models (1 or 3 channels in [-1, 1]) give the picture; of latents, which
+  // need a decoder, a false-colour preview: the first three channels, each image on its own scale.
+  std::vector<Image> images;
   RunStats stats;
 };
-
-// Images side by side in rows of `columns`, with a margin. Throws InputError when empty or when
-// sizes differ.
-io::Bitmap contact_sheet(const std::vector<Image>& images, int columns);
 
 }  // namespace l2c

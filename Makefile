@@ -1,0 +1,81 @@
+# Set-up, build and checks in one word each; `make help` lists them.
+#   CUDA=1            build with CUDA: the complete wheel set, preset "cuda" (needs nvcc)
+#   JOBS=N            compilers at once (default: cores, as far as memory allows)
+#   L2C_DEPS_DIR=DIR  where LibTorch is kept (default: ~/.cache/l2c, shared by all checkouts)
+#   LibTorch_ROOT=DIR a LibTorch >= 2.8 of your own instead
+#   PREFIX=DIR        where `make install` puts l2c (default: /usr/local)
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+CUDA ?= 0
+PREFIX ?= /usr/local
+PRESET := $(if $(filter 1,$(CUDA)),cuda,dev)
+BUILD := build/$(PRESET)
+JOBS ?= $(shell scripts/jobs.sh)
+# Spinning OpenMP threads make everything slower on a machine that is also compiling.
+export OMP_WAIT_POLICY ?= passive
+export CUDA
+ifdef LibTorch_ROOT
+export LibTorch_ROOT
+endif
+ifdef L2C_DEPS_DIR
+export L2C_DEPS_DIR
+endif
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+.PHONY: demo
+demo: program ## set up, build the program, sample the demo model with and without the cache
+	@scripts/demo.sh "$(BUILD)/tools/l2c/l2c"
+
+.PHONY: test
+test: build ## set up, build everything, run all tests and checks
+	@echo "testing ($(PRESET))"
+	@ctest --preset $(PRESET)
+
+.PHONY: deps
+deps: ## get what is missing: Debian packages, LibTorch, clang-format
+	@scripts/deps.sh
+
+.PHONY: configure
+configure: deps
+	@scripts/configure.sh $(PRESET)
+
+.PHONY: build
+build: configure ## set up and build everything
+	@echo "building everything in $(BUILD), $(JOBS) at once"
+	@cmake --build $(BUILD) -j $(JOBS)
+
+.PHONY: program
+program: configure
+	@echo "building the l2c program in $(BUILD), $(JOBS) at once"
+	@cmake --build $(BUILD) -j $(JOBS) --target l2c_cli
+
+.PHONY: bench
+bench: configure ## build and run the benchmarks
+	@cmake --build $(BUILD) -j $(JOBS) --target bench
+
+.PHONY: format
+format: deps ## format the C++ files with the pinned clang-format
+	@scripts/format.sh
+
+.PHONY: asan
+asan: deps ## build and test with AddressSanitizer and UndefinedBehaviorSanitizer
+	@scripts/configure.sh asan
+	@echo "building with sanitizers in build/asan, $(JOBS) at once"
+	@cmake --build build/asan -j $(JOBS)
+	@ctest --preset asan
+
+.PHONY: install
+install: deps ## build the library and the program alone, and install them below PREFIX
+	@scripts/configure.sh release
+	@echo "building in build/release, $(JOBS) at once"
+	@cmake --build build/release -j $(JOBS)
+	@cmake --install build/release --prefix "$(PREFIX)"
+
+.PHONY: clean
+clean: ## remove the build folders (not the cache of dependencies)
+	rm -rf build

@@ -1,0 +1,14 @@
+// Router files as the training scripts of learning-to-cache write them.
+#pragma once
+
+#include <filesystem>
+
+#include "l2c/cache/router.h"
+
+namespace l2c {
+
+// A torch.save file with {'routers': {'<i>.prob': [units]}, 'args': Namespace} (DiT) or a bare dict
+// of '<i>.prob' (U-ViT). Throws InputError.
+Router read_published_router(const std::filesystem::path& path);
+
+}  // namespace l2c

@@ -1,0 +1,189 @@
+#include "safetensors_header.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "l2c/core/error.h"
+
+namespace l2c::io {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr std::array<std::pair<const char*, at::ScalarType>, 16> kDtypes{{
+    {"BOOL", at::kBool},
+    {"U8", at::kByte},
+    {"I8", at::kChar},
+    {"U16", at::kUInt16},
+    {"I16", at::kShort},
+    {"U32", at::kUInt32},
+    {"I32", at::kInt},
+    {"U64", at::kUInt64},
+    {"I64", at::kLong},
+    {"F16", at::kHalf},
+    {"BF16", at::kBFloat16},
+    {"F32", at::kFloat},
+    {"F64", at::kDouble},
+    {"C64", at::kComplexFloat},
+    {"F8_E4M3", at::kFloat8_e4m3fn},
+    {"F8_E5M2", at::kFloat8_e5m2},
+}};
+
+// Takes the parser's events instead of a tree: a tree of 100 MB of "[[[[" would need gigabytes, and
+// would hide keys that occur twice.
+class HeaderReader : public nlohmann::json_sax<json> {
+ public:
+  explicit HeaderReader(const std::string& file) : file_(file) {}
+
+  Header take() { return std::move(header_); }
+
+  bool null() override { return unexpected("null"); }
+  bool boolean(bool) override { return unexpected("a boolean"); }
+  bool number_integer(number_integer_t value) override {
+    return unexpected(fmt::format("the negative number {}", value));
+  }
+  bool number_float(number_float_t, const string_t& text) override {
+    return unexpected(fmt::format("the number {}", text));
+  }
+  bool number_unsigned(number_unsigned_t value) override;
+  bool string(string_t& value) override;
+  bool binary(binary_t&) override { return unexpected("binary data"); }
+  bool start_object(std::size_t) override;
+  bool key(string_t& value) override;
+  bool end_object() override;
+  bool start_array(std::size_t) override;
+  bool end_array() override;
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::detail::exception& error) override {
+    fail(fmt::format("the header is not valid JSON at byte {}: {}", position, error.what()));
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const {
+    throw InputError(fmt::format(
+        "'{}' is no valid safetensors file: {}; download or export it again", file_, what));
+  }
+  bool unexpected(const std::string& what) const {
+    fail(fmt::format("{} holds {}, expected {}", place(), what, expected()));
+  }
+  [[nodiscard]] bool in_metadata() const { return depth_ == 2 && name_ == kMetadataKey; }
+  [[nodiscard]] std::string place() const;
+  [[nodiscard]] const char* expected() const;
+  [[nodiscard]] HeaderEntry& entry() { return header_.tensors[name_]; }
+
+  const std::string& file_;
+  Header header_;
+  int depth_ = 0;
+  bool in_array_ = false;
+  std::string name_;             // key of the outer object
+  std::string field_;            // key within it
+  std::set<std::string> names_;  // all keys of the outer object so far
+  std::set<std::string> fields_;
+};
+
+std::string HeaderReader::place() const {
+  if (depth_ == 0) return "the header";
+  if (name_ == kMetadataKey) {
+    return depth_ == 1 ? kMetadataKey : fmt::format("{} entry '{}'", kMetadataKey, field_);
+  }
+  if (depth_ == 1) return fmt::format("tensor '{}'", name_);
+  return fmt::format("tensor '{}': {}", name_, field_);
+}
+
+const char* HeaderReader::expected() const {
+  if (depth_ < 2) return "an object";
+  if (in_metadata() || field_ == "dtype") return "a string";
+  return in_array_ ? "whole numbers >= 0" : "a list of whole numbers >= 0";
+}
+
+bool HeaderReader::number_unsigned(number_unsigned_t value) {
+  if (!in_array_) return unexpected(fmt::format("the number {}", value));
+  (field_ == "shape" ? entry().shape : entry().data_offsets).push_back(value);
+  return true;
+}
+
+bool HeaderReader::string(string_t& value) {
+  if (in_metadata()) {
+    header_.metadata.emplace(field_, std::move(value));
+  } else if (depth_ == 2 && field_ == "dtype") {
+    entry().dtype = std::move(value);
+  } else {
+    return unexpected(fmt::format("the string \"{}\"", value.substr(0, 80)));
+  }
+  return true;
+}
+
+bool HeaderReader::start_object(std::size_t) {
+  if (depth_ == 2) return unexpected("an object");
+  ++depth_;
+  fields_.clear();
+  return true;
+}
+
+bool HeaderReader::key(string_t& value) {
+  if (depth_ == 1) {
+    name_ = value;
+    if (!names_.insert(name_).second) fail(fmt::format("the name '{}' occurs twice", name_));
+    return true;
+  }
+  field_ = value;
+  if (!fields_.insert(field_).second) fail(fmt::format("{} occurs twice", place()));
+  if (!in_metadata() && field_ != "dtype" && field_ != "shape" && field_ != "data_offsets") {
+    fail(fmt::format("tensor '{}' has the unknown field '{}'", name_, field_));
+  }
+  return true;
+}
+
+bool HeaderReader::end_object() {
+  if (depth_ == 2 && !in_metadata()) {
+    for (const char* field : {"dtype", "shape", "data_offsets"}) {
+      if (!fields_.contains(field)) fail(fmt::format("tensor '{}' has no {}", name_, field));
+    }
+    if (entry().data_offsets.size() != 2) {
+      fail(fmt::format("tensor '{}': data_offsets holds {} numbers, expected 2", name_,
+                       entry().data_offsets.size()));
+    }
+  }
+  --depth_;
+  return true;
+}
+
+bool HeaderReader::start_array(std::size_t) {
+  if (depth_ != 2 || in_metadata() || in_array_ || field_ == "dtype") return unexpected("a list");
+  in_array_ = true;
+  return true;
+}
+
+bool HeaderReader::end_array() {
+  in_array_ = false;
+  return true;
+}
+
+}  // namespace
+
+std::optional<at::ScalarType> dtype_of_name(std::string_view name) {
+  for (const auto& [known, dtype] : kDtypes) {
+    if (name == known) return dtype;
+  }
+  return std::nullopt;
+}
+
+const char* name_of_dtype(at::ScalarType dtype) {
+  for (const auto& [name, known] : kDtypes) {
+    if (dtype == known) return name;
+  }
+  return nullptr;
+}
+
+Header parse_header(std::string_view text, const std::string& file) {
+  HeaderReader reader(file);
+  json::sax_parse(text.begin(), text.end(), &reader);
+  return reader.take();
+}
+
+}  // namespace l2c::io

@@ -1,0 +1,123 @@
+#include "prepare.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "l2c/core/error.h"
+#include "l2c/diffusion/noise.h"
+#include "spaced_schedule.h"
+#include "tensors.h"
+
+namespace l2c {
+
+namespace {
+
+void check_numbers(const Request& request) {
+  if (request.per_class < 1) {
+    throw InputError(fmt::format("{} images a class: give at least 1", request.per_class));
+  }
+  if (request.batch_size < 1) {
+    throw InputError(fmt::format("batch size {}: give at least 1", request.batch_size));
+  }
+  if (!(request.eta >= 0) || !std::isfinite(request.eta)) {
+    throw InputError(fmt::format("eta {}: give a number of at least 0", request.eta));
+  }
+  if (request.eta != 0 && request.sampler == SamplerKind::ddpm) {
+    throw InputError("eta belongs to DDIM: leave it at 0 for DDPM");
+  }
+  if (!std::isfinite(request.guidance)) {
+    throw InputError(fmt::format("guidance scale {}: give a finite number", request.guidance));
+  }
+}
+
+std::vector<int> image_labels(const Request& request, const DenoiserInfo& info) {
+  if (request.labels.empty()) throw InputError("no labels: give at least one class");
+  std::vector<int> labels;
+  for (const int label : request.labels) {
+    if (label < 0 || label >= info.num_classes) {
+      throw InputError(fmt::format("label {}: {} has the classes 0 to {}", label, info.architecture,
+                                   info.num_classes - 1));
+    }
+    labels.insert(labels.end(), static_cast<std::size_t>(request.per_class), label);
+  }
+  return labels;
+}
+
+Guidance make_guidance(const Request& request, const DenoiserInfo& info) {
+  Guidance guidance;
+  guidance.scale = request.guidance;
+  guidance.channels = request.guidance_channels == GuidanceChannels::three
+                          ? std::min(3, info.in_channels)
+                          : info.in_channels;
+  if (guidance.on() && !info.null_label) {
+    throw InputError(fmt::format(
+        "{} was made without a null label (class_dropout_prob 0) and cannot be guided: set the "
+        "guidance scale to 1",
+        info.architecture));
+  }
+  return guidance;
+}
+
+at::Tensor checked_noise(const Latents& noise, std::size_t images, const DenoiserInfo& info) {
+  const std::array<std::int64_t, 4> expected{static_cast<std::int64_t>(images), info.in_channels,
+                                             info.input_size, info.input_size};
+  if (noise.shape != expected) {
+    throw InputError(fmt::format(
+        "the initial noise has shape [{}], expected [{}] (images, channels, height, width)",
+        fmt::join(noise.shape, ", "), fmt::join(expected, ", ")));
+  }
+  auto tensor = to_tensor(noise);
+  const auto finite = tensor.isfinite().flatten(1).all(1);
+  if (!finite.all().item<bool>()) {
+    const auto bad = finite.logical_not().to(at::kInt).argmax().item<std::int64_t>();
+    throw InputError(fmt::format("the initial noise of image {} holds NaN or infinity", bad));
+  }
+  return tensor;
+}
+
+}  // namespace
+
+Prepared prepare(const Request& request, const DenoiserInfo& info) {
+  check_numbers(request);
+  Prepared prepared;
+  prepared.schedule = spaced_schedule(request.spacing, request.steps);
+  prepared.sampler = request.sampler == SamplerKind::ddim ? "ddim" : "ddpm";
+  prepared.guidance = make_guidance(request, info);
+  prepared.labels = image_labels(request, info);
+  if (request.initial_noise) {
+    prepared.initial_noise = checked_noise(*request.initial_noise, prepared.labels.size(), info);
+  }
+  return prepared;
+}
+
+at::Tensor image_noise(const Request& request, const DenoiserInfo& info, std::int64_t first,
+                       std::int64_t count, int step) {
+  std::vector<at::Tensor> images;
+  images.reserve(static_cast<std::size_t>(count));
+  for (std::int64_t i = first; i < first + count; ++i) {
+    images.push_back(
+        philox_normal(request.seed, i, step, {info.in_channels, info.input_size, info.input_size}));
+  }
+  return at::stack(images);
+}
+
+StepFunction step_function(const Request& request, const Prepared& prepared,
+                           const DenoiserInfo& info, std::int64_t first) {
+  const bool ddpm = request.sampler == SamplerKind::ddpm;
+  const bool noisy = ddpm || request.eta > 0;
+  return [&request, &prepared, &info, first, ddpm, noisy](
+             int i, int evaluation, const at::Tensor& x, const at::Tensor& output) {
+    at::Tensor noise;
+    if (noisy && i > 0) {
+      noise = image_noise(request, info, first, x.size(0), evaluation).to(x.device());
+    }
+    return ddpm ? ddpm_step(prepared.schedule, i, x, output, noise)
+                : ddim_step(prepared.schedule, i, x, output, request.eta, noise);
+  };
+}
+
+}  // namespace l2c

@@ -1,0 +1,14 @@
+// From the two ways to say the steps to a schedule.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "l2c/diffusion/schedule.h"
+
+namespace l2c {
+
+// See Request::steps and Request::spacing. Throws InputError.
+Schedule spaced_schedule(const std::string& spacing, std::optional<int> steps);
+
+}  // namespace l2c

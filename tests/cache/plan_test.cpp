@@ -1,0 +1,123 @@
+#include "l2c/cache/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "cache/support.h"
+#include "l2c/core/error.h"
+
+namespace l2c {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+TEST(CachePlanTest, StartsWithEverythingComputed) {
+  const CachePlan plan(3, 4);
+  EXPECT_EQ(plan.evaluations(), 3);
+  EXPECT_EQ(plan.units(), 4);
+  EXPECT_EQ(plan.computed(), 12);
+  EXPECT_EQ(plan.reused(), 0);
+  EXPECT_EQ(plan.cache_step_branches(), 0);
+  EXPECT_EQ(plan.peak_stored(), 0);
+  for (int k = 0; k < 3; ++k) {
+    EXPECT_FALSE(plan.cache_step(k));
+    for (int unit = 0; unit < 4; ++unit) {
+      EXPECT_TRUE(plan.computes(k, unit));
+      EXPECT_FALSE(plan.keeps(k, unit));
+      EXPECT_FALSE(plan.last_read(k, unit));
+    }
+  }
+}
+
+TEST(CachePlanTest, CountsReusedBranchesAndCacheSteps) {
+  CachePlan plan(5, 4);
+  plan.reuse(1, 0);
+  plan.reuse(1, 3);
+  plan.reuse(1, 3);         // twice is once
+  plan.mark_cache_step(3);  // free to reuse, but computes everything
+  EXPECT_EQ(plan.reused(), 2);
+  EXPECT_EQ(plan.computed(), 18);
+  EXPECT_EQ(plan.cache_step_branches(), 8);
+  EXPECT_TRUE(plan.cache_step(1));
+  EXPECT_TRUE(plan.cache_step(3));
+  EXPECT_FALSE(plan.cache_step(2));
+  EXPECT_FALSE(plan.computes(1, 3));
+  EXPECT_TRUE(plan.computes(1, 2));
+}
+
+// Unit 0: computed at 0, read at 1 and 2; computed at 3 and 4, read at 5, the end.
+TEST(CachePlanTest, KeepsWhatALaterEvaluationReadsAndDropsAfterTheLastRead) {
+  CachePlan plan(6, 2);
+  plan.reuse(1, 0);
+  plan.reuse(2, 0);
+  plan.reuse(5, 0);
+  std::vector<int> kept;
+  std::vector<int> last;
+  for (int k = 0; k < 6; ++k) {
+    if (plan.keeps(k, 0)) kept.push_back(k);
+    if (plan.last_read(k, 0)) last.push_back(k);
+    EXPECT_FALSE(plan.keeps(k, 1));
+  }
+  EXPECT_EQ(kept, (std::vector<int>{0, 4}));
+  EXPECT_EQ(last, (std::vector<int>{2, 5}));
+}
+
+TEST(CachePlanTest, PeakCountsWhatIsHeldAtTheSameTime) {
+  CachePlan apart(4, 4);  // units 0 and 1 held from 0 to 1, units 2 and 3 from 2 to 3
+  apart.reuse(1, 0);
+  apart.reuse(1, 1);
+  apart.reuse(3, 2);
+  apart.reuse(3, 3);
+  EXPECT_EQ(apart.peak_stored(), 2);
+
+  CachePlan overlapping(3, 4);  // unit 3 is stored at 1, while 0 and 1 are dropped before
+  overlapping.reuse(1, 0);
+  overlapping.reuse(1, 1);
+  overlapping.reuse(2, 3);
+  EXPECT_EQ(overlapping.peak_stored(), 2);
+
+  CachePlan crossing(3, 4);  // unit 0 is stored at 1 before units 2 and 3 are read
+  crossing.reuse(1, 2);
+  crossing.reuse(1, 3);
+  crossing.reuse(2, 0);
+  EXPECT_EQ(crossing.peak_stored(), 3);
+
+  CachePlan all(3, 4);
+  for (int unit = 0; unit < 4; ++unit) all.reuse(1, unit);
+  EXPECT_EQ(all.peak_stored(), 4);
+}
+
+TEST(CachePlanTest, EqualPlansAreEqual) {
+  CachePlan a(3, 2);
+  CachePlan b(3, 2);
+  EXPECT_EQ(a, b);
+  a.reuse(1, 1);
+  EXPECT_NE(a, b);
+  b.reuse(1, 1);
+  EXPECT_EQ(a, b);
+  b.mark_cache_step(2);
+  EXPECT_NE(a, b);
+}
+
+TEST(CachePlanTest, RejectsWhatCannotBePlanned) {
+  using test::message_of;
+  CachePlan plan(3, 4);
+  EXPECT_THAT(message_of<InputError>([&] { plan.reuse(0, 2); }),
+              AllOf(HasSubstr("unit 2"), HasSubstr("never computed before")));
+  EXPECT_THAT(message_of<InputError>([&] { plan.reuse(3, 0); }),
+              HasSubstr("evaluation 3 is outside the plan, which has evaluations 0 to 2"));
+  EXPECT_THAT(message_of<InputError>([&] { plan.reuse(1, 4); }),
+              HasSubstr("unit 4 is outside the plan, which has units 0 to 3"));
+  EXPECT_THAT(message_of<InputError>([&] { plan.reuse(1, -1); }), HasSubstr("unit -1 is outside"));
+  EXPECT_THAT(message_of<InputError>([&] { plan.mark_cache_step(-1); }),
+              HasSubstr("evaluation -1 is outside"));
+  EXPECT_EQ(plan.reused(), 0);
+  EXPECT_THAT(message_of<InputError>([] { CachePlan(0, 4); }), HasSubstr("not 0 and 4"));
+  EXPECT_THAT(message_of<InputError>([] { CachePlan(4, -1); }), HasSubstr("not 4 and -1"));
+}
+
+}  // namespace
+}  // namespace l2c

@@ -1,0 +1,53 @@
+#include "l2c/core/build_info.h"
+
+#include <ATen/Parallel.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "l2c/core/error.h"
+
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+using testing::ThrowsMessage;
+
+TEST(BuildInfo, NamesVersions) {
+  const l2c::BuildInfo info = l2c::build_info();
+  EXPECT_THAT(info.version, MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+"));
+  EXPECT_THAT(info.libtorch, MatchesRegex("2\\.[0-9]+\\..*"));
+  EXPECT_THAT(info.compiler, MatchesRegex("(GCC|Clang) [0-9].*"));
+  EXPECT_FALSE(info.cpu_capability.empty());
+  EXPECT_EQ(info.gpus.empty() || info.cuda_build, true);
+}
+
+#if defined(__x86_64__)
+TEST(BuildInfo, CpuFeaturesAgreeWithTheCompilersOwnCheck) {
+  const auto features = l2c::build_info().cpu_features;
+  const auto expect = [&](const char* name, bool there) {
+    if (there) {
+      EXPECT_THAT(features, Contains(name));
+    } else {
+      EXPECT_THAT(features, Not(Contains(name)));
+    }
+  };
+  expect("fma", __builtin_cpu_supports("fma"));
+  expect("avx2", __builtin_cpu_supports("avx2"));
+  expect("avx512f", __builtin_cpu_supports("avx512f"));
+  expect("avx512_vnni", __builtin_cpu_supports("avx512vnni"));
+  expect("avx512_bf16", __builtin_cpu_supports("avx512bf16"));
+}
+#endif
+
+TEST(SetThreads, IsSeenByLibTorch) {
+  const int before = at::get_num_threads();
+  l2c::set_threads(1);
+  EXPECT_EQ(l2c::build_info().threads, 1);
+  l2c::set_threads(before);
+  EXPECT_EQ(at::get_num_threads(), before);
+  EXPECT_THAT([] { l2c::set_threads(0); },
+              ThrowsMessage<l2c::InputError>(HasSubstr("0 threads: use 1 or more")));
+}
+
+}  // namespace

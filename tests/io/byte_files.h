@@ -1,0 +1,32 @@
+// Hand-made files for the tests of the readers.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace l2c::test {
+
+std::string read_bytes(const std::filesystem::path& path);
+void write_bytes(const std::filesystem::path& path, std::string_view bytes);
+
+// The value's bytes, little-endian.
+template <typename T>
+std::string packed(T value) {
+  return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+
+using ZipEntries = std::vector<std::pair<std::string, std::string>>;  // name, content
+
+// A zip file of stored entries with right checksums; zip64 writes all sizes in the wide form.
+std::string make_zip(const ZipEntries& entries, bool zip64 = false);
+
+// A file as torch.save writes it around this pickle program, with one storage "0".
+std::filesystem::path torch_file(std::string_view program, std::string_view storage = "");
+
+// A safetensors file of this header and data.
+std::filesystem::path safetensors_file(std::string_view header, std::string_view data = "");
+
+}  // namespace l2c::test

@@ -1,0 +1,153 @@
+#include "l2c/io/checkpoint.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "byte_files.h"
+#include "l2c/core/error.h"
+#include "support/golden.h"
+
+namespace {
+
+using l2c::InputError;
+using l2c::io::Checkpoint;
+using l2c::io::open_checkpoint;
+using l2c::io::SafetensorsFile;
+using l2c::io::Weights;
+using l2c::test::data;
+using l2c::test::expect_equal;
+using l2c::test::packed;
+using l2c::test::scratch;
+using l2c::test::torch_file;
+using l2c::test::write_bytes;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+void expect_golden(const Checkpoint& checkpoint) {
+  const auto golden = SafetensorsFile::open(data("dit_tiny/weights.safetensors"));
+  ASSERT_EQ(checkpoint.tensors.size(), golden.names().size());
+  for (const auto& name : golden.names()) {
+    ASSERT_TRUE(checkpoint.tensors.contains(name)) << name;
+    expect_equal(checkpoint.tensors.at(name), golden.tensor(name), name);
+  }
+}
+
+std::string text(const std::string& value) {
+  return "X" + packed(static_cast<std::uint32_t>(value.size())) + value;
+}
+
+// A one-element tensor over storage "0".
+std::string tensor() {
+  return "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\nFloatStorage\n" +
+         text("0") + text("cpu") + "K\1tQK" + std::string(1, '\0') + "))\x89}tR";
+}
+
+std::filesystem::path saved(const std::string& items) {
+  return torch_file("\x80\x02}(" + items + "u.", packed(2.5F));
+}
+
+void expect_refused(const std::filesystem::path& path, const std::string& message,
+                    Weights weights = Weights::ema) {
+  EXPECT_THAT([&] { open_checkpoint(path, weights); },
+              ThrowsMessage<InputError>(AllOf(HasSubstr(path.string()), HasSubstr(message))));
+}
+
+TEST(DitTinyCheckpoint, SafetensorsWithMetadata) {
+  const auto path = data("dit_tiny/weights.safetensors");
+  const Checkpoint checkpoint = open_checkpoint(path, Weights::model);
+  EXPECT_EQ(checkpoint.format, "safetensors");
+  EXPECT_EQ(checkpoint.section, "");
+  EXPECT_EQ(checkpoint.path, path);
+  EXPECT_EQ(checkpoint.metadata, SafetensorsFile::open(path).metadata());
+  expect_golden(checkpoint);
+}
+
+TEST(DitTinyCheckpoint, BareStateDict) {
+  const Checkpoint checkpoint = open_checkpoint(data("dit_tiny/state_dict.pt"), Weights::model);
+  EXPECT_EQ(checkpoint.format, "torch zip");
+  EXPECT_EQ(checkpoint.section, "");
+  expect_golden(checkpoint);
+}
+
+TEST(DitTinyCheckpoint, EmaIsTheDefaultOfATrainingCheckpoint) {
+  const Checkpoint checkpoint = open_checkpoint(data("dit_tiny/train_checkpoint.pt"));
+  EXPECT_EQ(checkpoint.section, "ema");
+  expect_golden(checkpoint);
+}
+
+TEST(DitTinyCheckpoint, ModelWeightsOnRequest) {
+  const Checkpoint checkpoint =
+      open_checkpoint(data("dit_tiny/train_checkpoint.pt"), Weights::model);
+  EXPECT_EQ(checkpoint.section, "model");
+  const auto golden = SafetensorsFile::open(data("dit_tiny/weights.safetensors"));
+  ASSERT_EQ(checkpoint.tensors.size(), golden.names().size());
+  for (const auto& name : golden.names()) {
+    expect_equal(checkpoint.tensors.at(name), golden.tensor(name) * 1.5 + 0.01, name);
+  }
+}
+
+TEST(Checkpoint, ModelWithoutEmaAndNestedStateDict) {
+  const Checkpoint model =
+      open_checkpoint(saved(text("model") + "}" + text("w") + tensor() + "s" + text("opt") + "}"));
+  EXPECT_EQ(model.section, "model");
+  EXPECT_EQ(model.tensors.at("w").item<float>(), 2.5F);
+  const Checkpoint nested = open_checkpoint(
+      saved(text("state_dict") + "}" + text("w") + tensor() + "s" + text("epoch") + "K\3"));
+  EXPECT_EQ(nested.section, "");
+  EXPECT_TRUE(nested.tensors.contains("w"));
+}
+
+TEST(Checkpoint, ModelAskedButAbsent) {
+  expect_refused(saved(text("ema") + "}" + text("w") + tensor() + "s" + text("opt") + "}"),
+                 "without 'model' weights (it holds ema, opt)", Weights::model);
+}
+
+TEST(Checkpoint, TensorsOutliveTheFile) {
+  at::Tensor weight;
+  {
+    const auto path = scratch() / "copy.pt";
+    std::filesystem::copy_file(data("dit_tiny/state_dict.pt"), path);
+    weight = open_checkpoint(path).tensors.at("pos_embed");
+    std::filesystem::remove(path);
+  }
+  expect_equal(weight,
+               SafetensorsFile::open(data("dit_tiny/weights.safetensors")).tensor("pos_embed"),
+               "pos_embed");
+}
+
+TEST(Checkpoint, RoutersAreNoModels) {
+  expect_refused(data("l2c/router_random.pt"), "is a router, not a model");
+  expect_refused(saved(text("0.prob") + tensor() + text("1.prob") + tensor()),
+                 "is a router, not a model");
+}
+
+TEST(Checkpoint, RefusesFilesWithoutStateDict) {
+  expect_refused(saved(text("epoch") + "K\3"), "holds no state_dict: no name of a tensor in it");
+  expect_refused(saved(text("epoch") + "K\3"), "(it holds epoch)");
+  expect_refused(saved(text("ema") + "}" + text("step") + "K\1s"), "in its 'ema'");
+  expect_refused(torch_file("\x80\x02]."), "a dict of names and tensors was expected");
+}
+
+TEST(Checkpoint, RefusesOtherFiles) {
+  expect_refused(scratch(), "it is a directory");
+  expect_refused(scratch() / "none.pt", "No such file");
+  const auto path = scratch() / "text.pt";
+  write_bytes(path, "just some text");
+  expect_refused(path, "(14 bytes) is no checkpoint: expected a safetensors file or a zip file");
+  write_bytes(path, "");
+  expect_refused(path, "(0 bytes) is no checkpoint");
+  const auto cut = scratch() / "cut.safetensors";
+  write_bytes(cut, "1234");
+  expect_refused(cut, "no valid safetensors file: it has 4 bytes");
+}
+
+TEST(Checkpoint, LegacyFormatIsNamed) {
+  const auto path = scratch() / "legacy.pt";
+  write_bytes(path, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.");
+  expect_refused(path, "before PyTorch 1.6");
+}
+
+}  // namespace

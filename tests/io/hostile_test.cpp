@@ -1,0 +1,100 @@
+// Whatever is done to a file, the readers either succeed or throw InputError.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <filesystem>
+#include <random>
+#include <string>
+
+#include "byte_files.h"
+#include "l2c/core/error.h"
+#include "l2c/io/checkpoint.h"
+#include "support/golden.h"
+
+namespace {
+
+using l2c::test::read_bytes;
+using l2c::test::scratch;
+using l2c::test::write_bytes;
+
+struct Tally {
+  int read = 0;
+  int refused = 0;
+};
+
+// Anything else than InputError ends the test as a failure.
+void try_file(const std::filesystem::path& path, const std::string& bytes, Tally& tally) {
+  write_bytes(path, bytes);
+  try {
+    const auto checkpoint = l2c::io::open_checkpoint(path);
+    // Touches the last byte of each: it must lie within the file.
+    for (const auto& [name, tensor] : checkpoint.tensors) at::isnan(tensor.to(at::kDouble)).any();
+    ++tally.read;
+  } catch (const l2c::InputError& error) {
+    EXPECT_NE(std::string(error.what()).find(path.string()), std::string::npos) << error.what();
+    ++tally.refused;
+  }
+}
+
+class Hostile : public testing::TestWithParam<const char*> {
+ protected:
+  std::filesystem::path path_ =
+      scratch() / ("file" + std::filesystem::path(GetParam()).extension().string());
+  std::string good_ = read_bytes(l2c::test::data(GetParam()));
+};
+
+TEST_P(Hostile, EveryTruncationIsRefused) {
+  Tally tally;
+  const std::size_t step = std::max<std::size_t>(good_.size() / 400, 1);
+  for (std::size_t size = 0; size < good_.size(); size += step) {
+    try_file(path_, good_.substr(0, size), tally);
+  }
+  for (std::size_t cut = 1; cut <= 100; ++cut) {
+    try_file(path_, good_.substr(0, good_.size() - cut), tally);
+  }
+  EXPECT_EQ(tally.read, 0);
+  EXPECT_GT(tally.refused, 400);
+}
+
+TEST_P(Hostile, FlippedBytesNeverCrash) {
+  std::mt19937 random(7);
+  Tally tally;
+  // The first part holds headers and the pickle program, the last the table of contents.
+  const std::size_t part = std::min<std::size_t>(good_.size(), 6000);
+  for (int i = 0; i < 800; ++i) {
+    std::string bytes = good_;
+    for (int flip = 0; flip < 1 + i % 3; ++flip) {
+      const std::size_t offset = random() % part;
+      bytes[i % 2 == 0 ? offset : bytes.size() - 1 - offset] = static_cast<char>(random());
+    }
+    try_file(path_, bytes, tally);
+  }
+  EXPECT_EQ(tally.read + tally.refused, 800);
+  EXPECT_GT(tally.refused, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, Hostile,
+                         testing::Values("dit_tiny/weights.safetensors", "dit_tiny/state_dict.pt",
+                                         "io/protocol4.pt"));
+
+// With the checksum out of the way, flipped bytes reach the pickle machine.
+TEST(HostilePickle, FlippedProgramsNeverCrash) {
+  std::mt19937 random(11);
+  Tally tally;
+  std::string good = read_bytes(l2c::test::data("l2c/router_random.pt"));
+  const std::size_t entry = good.find("PK\1\2");
+  ASSERT_NE(entry, good.npos);
+  good.replace(entry + 16, 4, std::string(4, '\0'));
+  const auto path = scratch() / "file.pt";
+  for (int i = 0; i < 3000; ++i) {
+    std::string bytes = good;
+    for (int flip = 0; flip < 1 + i % 4; ++flip) {
+      bytes[64 + random() % 1800] = static_cast<char>(random());
+    }
+    try_file(path, bytes, tally);
+  }
+  EXPECT_EQ(tally.read + tally.refused, 3000);
+}
+
+}  // namespace

@@ -1,0 +1,32 @@
+// Models and small helpers for tests above the models module.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "l2c/io/checkpoint.h"
+#include "l2c/io/file.h"
+#include "l2c/models/dit.h"
+#include "l2c/models/dit_config.h"
+#include "support/golden.h"
+
+namespace l2c::test {
+
+inline DiTConfig tiny_config() { return dit_config(data("dit_tiny/config.json").string()); }
+
+inline io::Checkpoint tiny_checkpoint() {
+  return io::open_checkpoint(data("dit_tiny/weights.safetensors"));
+}
+
+// The model of the dit_tiny goldens.
+inline std::shared_ptr<const DiT> tiny_model(at::Device device = at::kCPU) {
+  return DiT::load(tiny_config(), tiny_checkpoint(), device);
+}
+
+inline std::filesystem::path fashion_model() {
+  return source_dir() / "assets/fashion-mnist/dit.safetensors";
+}
+
+}  // namespace l2c::test

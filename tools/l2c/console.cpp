@@ -1,0 +1,77 @@
+#include "console.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <iostream>
+#include <utility>
+
+namespace l2c::cli {
+
+namespace {
+
+constexpr int bar_width = 30;
+
+double seconds_left(const Progress& progress) {
+  return progress.elapsed_seconds / std::max(progress.step, 1) * (progress.of - progress.step);
+}
+
+}  // namespace
+
+std::ostream& stdout_stream() { return std::cout; }
+std::ostream& stderr_stream() { return std::cerr; }
+
+void say(std::string_view line) { std::cout << line << std::endl; }
+void complain(std::string_view line) { std::cerr << "l2c: " << line << std::endl; }
+bool stdout_is_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
+
+ProgressLine::ProgressLine(std::string title)
+    : title_(std::move(title)), terminal_(::isatty(STDERR_FILENO) == 1) {}
+
+ProgressLine::~ProgressLine() {
+  if (drawn_) std::cerr << std::endl;
+}
+
+void ProgressLine::show(const Progress& progress) {
+  if (progress.phase != Phase::denoise || progress.of == 0) return;
+  terminal_ ? draw_bar(progress) : print_line(progress);
+}
+
+void ProgressLine::draw_bar(const Progress& progress) {
+  const auto now = std::chrono::steady_clock::now();
+  const bool last = progress.step == progress.of;
+  // Ten times a second is enough for an eye.
+  if (!last && drawn_ && now - last_drawn_ < std::chrono::milliseconds(100)) return;
+  last_drawn_ = now;
+  drawn_ = true;
+  const int filled = bar_width * progress.step / progress.of;
+  std::cerr
+      << fmt::format(
+             "\r{} [{:=<{}}{:.<{}}] {}/{} steps, {:.1f} s, {} branches reused, {:.0f} s left\x1b[K",
+             title_, "", filled, "", bar_width - filled, progress.step, progress.of,
+             progress.elapsed_seconds, progress.reused, seconds_left(progress))
+      << std::flush;
+}
+
+void ProgressLine::print_line(const Progress& progress) {
+  const int tenths = 10 * progress.step / progress.of;
+  if (tenths == tenths_) return;
+  tenths_ = tenths;
+  std::cerr << fmt::format("{}: step {} of {}, {:.1f} s, {} branches reused\n", title_,
+                           progress.step, progress.of, progress.elapsed_seconds, progress.reused);
+}
+
+std::string bytes_text(double bytes) {
+  constexpr std::array<const char*, 5> units{"B", "kB", "MB", "GB", "TB"};
+  std::size_t unit = 0;
+  while (bytes >= 1000 && unit + 1 < units.size()) {
+    bytes /= 1000;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.1f} {}", bytes, units[unit]);
+}
+
+}  // namespace l2c::cli

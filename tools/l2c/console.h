@@ -1,0 +1,44 @@
+// What the program says on the terminal. Results go to standard output, everything else (progress,
+// notes, errors) to standard error.
+#pragma once
+
+#include <chrono>
+#include <iosfwd>
+#include <string>
+#include <string_view>
+
+#include "l2c/sampling/request.h"
+
+namespace l2c::cli {
+
+std::ostream& stdout_stream();
+std::ostream& stderr_stream();
+
+void say(std::string_view line);       // standard output
+void complain(std::string_view line);  // standard error, with "l2c: " in front
+bool stdout_is_terminal();
+
+// Shows a run's progress: a bar that redraws itself on a terminal, else a plain line for each
+// tenth.
+class ProgressLine {
+ public:
+  explicit ProgressLine(std::string title);
+  ~ProgressLine();  // ends the bar's line
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+  void show(const Progress& progress);
+
+ private:
+  void draw_bar(const Progress& progress);
+  void print_line(const Progress& progress);
+  std::string title_;
+  bool terminal_;
+  bool drawn_ = false;
+  int tenths_ = 0;
+  std::chrono::steady_clock::time_point last_drawn_{};
+};
+
+// "66.1 MB", "1.2 GB" (powers of 1000).
+std::string bytes_text(double bytes);
+
+}  // namespace l2c::cli

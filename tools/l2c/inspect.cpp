@@ -1,0 +1,171 @@
+// l2c inspect: what a file holds, and whether it is sound.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/App.hpp>
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "console.h"
+#include "l2c/cache/policies.h"
+#include "l2c/core/error.h"
+#include "l2c/io/checkpoint.h"
+#include "l2c/io/safetensors.h"
+#include "l2c/io/torch_checkpoint.h"
+#include "l2c/models/dit.h"
+#include "l2c/models/dit_infer.h"
+#include "l2c/sampling/planning.h"
+
+namespace l2c::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+bool is_probability(const std::pair<io::PicklePtr, io::PicklePtr>& entry) {
+  const auto* name = entry.first->text();
+  return name != nullptr && name->ends_with(".prob");
+}
+
+bool holds_router(const std::filesystem::path& path) {
+  if (!io::looks_like_torch_zip(path)) {
+    const auto file = io::SafetensorsFile::open(path);
+    const auto format = file.metadata().find("format");
+    return format != file.metadata().end() && format->second == "l2c-router";
+  }
+  const auto root = io::read_torch_file(path);
+  if (root->find("routers") != nullptr) return true;
+  const auto* dict = root->dict();
+  return dict != nullptr && !dict->empty() &&
+         std::all_of(dict->begin(), dict->end(), is_probability);
+}
+
+// Branches reused at the cache steps for some thresholds. Only routers of DiT samplers follow the
+// rule of LearnedRouter; the published U-ViT ones do not say their sampler.
+Json reuse_table(const Router& router) {
+  Json table = Json::array();
+  if (router.info().sampler.empty()) return table;
+  const auto shape =
+      plan_shape(router.units() / 2, router.info().spacing, router.rows(), router.info().sampler);
+  for (const double threshold : {0.1, 0.5, 0.9}) {
+    const auto plan = LearnedRouter(router, threshold).plan(shape).value();
+    table.push_back({{"threshold", threshold},
+                     {"reused", plan.reused()},
+                     {"cache_step_branches", plan.cache_step_branches()}});
+  }
+  return table;
+}
+
+Json describe_router(const std::string& path) {
+  const auto router = Router::load(path);
+  const RouterInfo& info = router.info();
+  Json json{{"kind", "router"},
+            {"steps", router.rows()},
+            {"units", router.units()},
+            {"blocks", router.units() / 2}};
+  if (!info.sampler.empty()) json["sampler"] = info.sampler;
+  if (!info.spacing.empty()) json["spacing"] = info.spacing;
+  if (info.threshold) json["threshold"] = *info.threshold;
+  if (info.lambda) json["lambda"] = *info.lambda;
+  if (!info.model_fingerprint.empty()) json["model_fingerprint"] = info.model_fingerprint;
+  if (!info.training.empty()) json["training"] = info.training;
+  json["reuse"] = reuse_table(router);
+  return json;
+}
+
+void check_finite(const io::Checkpoint& checkpoint) {
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    if (!tensor.is_floating_point() || tensor.isfinite().all().item<bool>()) continue;
+    throw InputError(
+        fmt::format("{}: tensor {} holds NaN or infinity: the file is damaged or its "
+                    "training diverged",
+                    checkpoint.path.string(), name));
+  }
+}
+
+Json describe_checkpoint(const std::string& path) {
+  const auto checkpoint = io::open_checkpoint(path);
+  check_finite(checkpoint);
+  std::int64_t elements = 0;
+  std::int64_t bytes = 0;
+  std::map<std::string, int> types;
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    elements += tensor.numel();
+    bytes += static_cast<std::int64_t>(tensor.nbytes());
+    ++types[c10::toString(tensor.scalar_type())];
+  }
+  Json json{{"kind", "tensors"},
+            {"format", checkpoint.format},
+            {"tensors", checkpoint.tensors.size()},
+            {"elements", elements},
+            {"bytes", bytes},
+            {"types", types}};
+  if (!checkpoint.section.empty()) json["section"] = checkpoint.section;
+  const auto inferred = infer_dit_config(checkpoint.tensors);
+  if (!inferred) {
+    Json shapes = Json::object();
+    for (const auto& [name, tensor] : checkpoint.tensors) shapes[name] = tensor.sizes().vec();
+    json["shapes"] = std::move(shapes);
+    return json;
+  }
+  const bool says = checkpoint.metadata.contains("config");
+  const auto config = says ? resolve_dit_config("", checkpoint) : *inferred;
+  // Loading checks every name and shape.
+  const auto model = DiT::load(config, checkpoint);
+  json["kind"] = "model";
+  json["architecture"] = dit_name(config);
+  json["described_as"] = describe_dit(config);
+  json["config_from"] = says ? "the file's metadata" : "the shapes of its tensors";
+  json["config"] = Json::parse(to_json(config));
+  json["fingerprint"] = model->info().fingerprint;
+  return json;
+}
+
+std::string value_text(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+void print(const std::string& path, const Json& json) {
+  say(fmt::format("{}: sound", path));
+  for (const auto& [key, value] : json.items()) {
+    if (key == "reuse") {
+      for (const auto& row : value) {
+        say(fmt::format("  at threshold {:<10} {} of {} branches of the cache steps reused",
+                        row["threshold"].get<double>(), row["reused"].get<int>(),
+                        row["cache_step_branches"].get<int>()));
+      }
+    } else if (key == "shapes") {
+      for (const auto& [name, shape] : value.items()) {
+        say(fmt::format("  {} {}", name, shape.dump()));
+      }
+    } else {
+      say(fmt::format("  {:<22} {}", key, value_text(value)));
+    }
+  }
+}
+
+void inspect(const std::string& path, bool json) {
+  const auto description = holds_router(path) ? describe_router(path) : describe_checkpoint(path);
+  if (json) {
+    say(description.dump(2));
+  } else {
+    print(path, description);
+  }
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app) {
+  auto* command = app.add_subcommand(
+      "inspect", "Describe a checkpoint, router or tensor file; exit code 0 sound, 2 bad.");
+  auto path = std::make_shared<std::string>();
+  auto json = std::make_shared<bool>(false);
+  command->add_option("file", *path, "the file")->required();
+  command->add_flag("--json", *json, "for programs");
+  command->footer("Example:\n  l2c inspect DDIM20_router.pt");
+  command->callback([path, json] { inspect(*path, *json); });
+}
+
+}  // namespace l2c::cli

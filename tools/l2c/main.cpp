@@ -1,0 +1,64 @@
+// The l2c program.
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "commands.h"
+#include "console.h"
+#include "interrupt.h"
+#include "l2c/core/build_info.h"
+#include "l2c/core/error.h"
+#include "l2c/core/log.h"
+
+namespace {
+
+using namespace l2c::cli;
+
+int fail(ExitCode code, const std::exception& error) {
+  complain(error.what());
+  return code;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{
+      "l2c makes images with diffusion transformers, reusing layer outputs between denoising "
+      "steps."};
+  app.name("l2c");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", l2c::build_info().version);
+  app.footer("Exit codes: 0 done, 1 failed while running, 2 bad input, 130 interrupted.");
+  add_sample(app);
+  add_plan(app);
+  add_inspect(app);
+  add_doctor(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    app.exit(error, stdout_stream(), stderr_stream());
+    return input_error;
+  }
+  return ok;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    l2c::set_log_handler([](l2c::LogLevel level, std::string_view message) {
+      if (level == l2c::LogLevel::warning) complain(fmt::format("note: {}", message));
+    });
+    return run(argc, argv);
+  } catch (const l2c::Cancelled& error) {
+    return fail(interrupted, error);
+  } catch (const l2c::InputError& error) {
+    return fail(input_error, error);
+  } catch (const std::exception& error) {
+    return fail(run_error, error);
+  }
+}

@@ -1,0 +1,106 @@
+#include "report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "console.h"
+#include "l2c/io/file.h"
+
+namespace l2c::cli {
+
+namespace {
+
+std::vector<float> cut_to_pixels(std::vector<float> values) {
+  for (float& value : values) value = std::clamp(value, -1.0F, 1.0F);
+  return values;
+}
+
+std::string reused_text(const RunStats& stats) {
+  if (stats.cache_step_branches == 0) return fmt::format("{}", stats.reused);
+  return fmt::format("{} of {}", stats.reused, stats.cache_step_branches);
+}
+
+std::string psnr_text(const Difference& difference) {
+  return std::isinf(difference.psnr_db) ? "identical"
+                                        : fmt::format("{:.1f} dB", difference.psnr_db);
+}
+
+std::string row(std::string_view name, std::string_view full, std::string_view cached) {
+  return fmt::format("  {:<28}{:>14}{:>20}\n", name, full, cached);
+}
+
+std::string comparison_table(const RunStats& cached, const Comparison& c) {
+  std::string table = row("", "all computed", "cached");
+  table += row("steps", fmt::format("{}", c.full.steps), fmt::format("{}", cached.steps));
+  table += row("branches computed an image", fmt::format("{}", c.full.computed),
+               fmt::format("{}", cached.computed));
+  table += row("reused, of the cache steps'", "-", reused_text(cached));
+  table += row("seconds", fmt::format("{:.2f}", c.full.denoise_seconds),
+               fmt::format("{:.2f}", cached.denoise_seconds));
+  table += row("speed-up, measured", "-", fmt::format("{:.2f}x", c.speedup));
+  table += row("speed-up, ideal (MACs)", "-", fmt::format("{:.2f}x", cached.ideal_speedup));
+  table += row("stored for one image", "-", bytes_text(static_cast<double>(cached.cache_bytes)));
+  table += row("PSNR to all computed", "-", psnr_text(c.difference));
+  table += row("largest difference", "-", fmt::format("{:.3g}", c.difference.max_abs));
+  return table;
+}
+
+}  // namespace
+
+Comparison compare(const Result& cached, const Result& full, bool pixels) {
+  Comparison comparison;
+  comparison.full = full.stats;
+  comparison.speedup = full.stats.denoise_seconds / cached.stats.denoise_seconds;
+  if (pixels) {
+    comparison.difference =
+        difference(cut_to_pixels(cached.latents.values), cut_to_pixels(full.latents.values), 2);
+  } else {
+    const auto [low, high] =
+        std::minmax_element(full.latents.values.begin(), full.latents.values.end());
+    const double range = std::max(double{*high} - double{*low}, 1e-12);
+    comparison.difference = difference(cached.latents.values, full.latents.values, range);
+  }
+  return comparison;
+}
+
+std::string stats_table(const RunStats& stats, const std::optional<Comparison>& comparison) {
+  if (comparison) return comparison_table(stats, *comparison);
+  return fmt::format(
+      "  {} images, {} steps in {:.2f} s: {} branches computed and {} reused an image "
+      "(ideal speed-up {:.2f}x, {} stored for one image)\n",
+      stats.images, stats.steps, stats.denoise_seconds, stats.computed, reused_text(stats),
+      stats.ideal_speedup, bytes_text(static_cast<double>(stats.cache_bytes)));
+}
+
+nlohmann::ordered_json stats_json(const RunStats& stats,
+                                  const std::optional<Comparison>& comparison) {
+  nlohmann::ordered_json json{{"denoise_seconds", stats.denoise_seconds},
+                              {"images", stats.images},
+                              {"steps", stats.steps},
+                              {"computed", stats.computed},
+                              {"reused", stats.reused},
+                              {"cache_step_branches", stats.cache_step_branches},
+                              {"ideal_speedup", stats.ideal_speedup},
+                              {"cache_bytes", stats.cache_bytes}};
+  if (comparison) {
+    const Difference& difference = comparison->difference;
+    json["compare"] = {
+        {"full", stats_json(comparison->full, std::nullopt)},
+        {"speedup", comparison->speedup},
+        // JSON knows no infinity: null means that nothing differs.
+        {"psnr_db", std::isinf(difference.psnr_db) ? nlohmann::ordered_json(nullptr)
+                                                   : nlohmann::ordered_json(difference.psnr_db)},
+        {"max_difference", difference.max_abs}};
+  }
+  return json;
+}
+
+void write_json(const std::string& path, const nlohmann::ordered_json& json) {
+  io::AtomicFile file(path);
+  file.write(json.dump(2) + "\n");
+  file.commit();
+}
+
+}  // namespace l2c::cli

@@ -1,0 +1,32 @@
+// The numbers of a run, as a table and as JSON.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "l2c/metrics/psnr.h"
+#include "l2c/sampling/request.h"
+
+namespace l2c::cli {
+
+// What the cache saved and what it cost, against the same seeds with everything computed.
+struct Comparison {
+  RunStats full;
+  Difference difference;
+  double speedup = 1;  // seconds of the full run / seconds of the cached one
+};
+
+// Pixels are cut to [-1, 1] first (their range is 2); for latents the range is the full run's.
+Comparison compare(const Result& cached, const Result& full, bool pixels);
+
+std::string stats_table(const RunStats& stats, const std::optional<Comparison>& comparison);
+
+// Keys denoise_seconds, computed, reused, ideal_speedup, cache_bytes, ... and `compare`.
+nlohmann::ordered_json stats_json(const RunStats& stats,
+                                  const std::optional<Comparison>& comparison);
+
+// Writes JSON aside and renames. Throws InputError, RunError.
+void write_json(const std::string& path, const nlohmann::ordered_json& json);
+
+}  // namespace l2c::cli

@@ -1,0 +1,256 @@
+// l2c sample: images from a model, with and without reuse.
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Validators.hpp>
+#include <filesystem>
+#include <numeric>
+
+#include "arguments.h"
+#include "commands.h"
+#include "console.h"
+#include "interrupt.h"
+#include "l2c/core/build_info.h"
+#include "l2c/core/error.h"
+#include "l2c/io/file.h"
+#include "l2c/io/png.h"
+#include "l2c/sampling/contact_sheet.h"
+#include "l2c/sampling/pipeline.h"
+#include "report.h"
+
+namespace l2c::cli {
+
+namespace {
+
+struct SampleOptions {
+  std::string model;
+  LoadOptions load;
+  std::string dtype = "fp32";
+  CacheOptions cache;
+  StepOptions step;
+  double eta = 0;
+  double cfg_scale = 4;
+  std::string cfg_channels = "3";
+  std::vector<int> labels;
+  int per_class = 1;
+  std::uint64_t seed = 0;
+  std::string initial_noise;
+  int batch_size = 16;
+  std::optional<int> threads;
+  std::string out;
+  std::string save_latents;
+  std::string stats;
+  bool compare = false;
+};
+
+// The labels to draw when none are asked for.
+constexpr int default_label_count = 10;
+
+void check_outputs(SampleOptions& options) {
+  if (options.out.empty() && options.save_latents.empty() && options.stats.empty()) {
+    options.out = "samples.png";
+  }
+  for (const auto* path : {&options.out, &options.save_latents, &options.stats}) {
+    if (!path->empty()) io::check_writable(*path);
+  }
+}
+
+// F.safetensors or F.safetensors:tensor.
+Latents read_noise(const std::string& text) {
+  const auto colon = text.rfind(':');
+  if (std::filesystem::exists(text) || colon == std::string::npos) return load_latents(text);
+  return load_latents(text.substr(0, colon), text.substr(colon + 1));
+}
+
+Request make_request(const SampleOptions& options, const Cache& cache) {
+  Request request;
+  request.labels = options.labels;
+  request.per_class = options.per_class;
+  request.seed = options.seed;
+  request.steps = steps_for(options.step, cache);
+  request.spacing = options.step.spacing;
+  request.sampler = sampler_kind(options.step.sampler);
+  request.eta = options.eta;
+  request.guidance = options.cfg_scale;
+  request.guidance_channels =
+      options.cfg_channels == "all" ? GuidanceChannels::all : GuidanceChannels::three;
+  request.batch_size = options.batch_size;
+  request.cache = cache.policy;
+  if (!options.initial_noise.empty()) request.initial_noise = read_noise(options.initial_noise);
+  return request;
+}
+
+Result run(const Pipeline& pipeline, const Request& request, const std::string& title,
+           const std::stop_token& stop) {
+  ProgressLine line(title);
+  return pipeline.sample(request, [&](const Progress& progress) { line.show(progress); }, stop);
+}
+
+// The first forward pass of a process pays for LibTorch's start: not a part of either run's time.
+void warm_up(const Pipeline& pipeline, const Request& request, const std::stop_token& stop) {
+  Request first = request;
+  first.labels = {request.labels.front()};
+  first.per_class =
+      std::min(request.batch_size, request.per_class * static_cast<int>(request.labels.size()));
+  first.steps = 1;
+  first.spacing.clear();
+  first.cache = nullptr;
+  first.initial_noise.reset();
+  (void)pipeline.sample(first, {}, stop);
+}
+
+// One column a class, one row an image of it; a single row of classes is broken after ten.
+io::Bitmap sheet(const Result& result, const Request& request) {
+  const int classes = static_cast<int>(request.labels.size());
+  if (request.per_class == 1) return contact_sheet(result.images, std::min(classes, 10));
+  std::vector<Image> by_row;
+  for (int j = 0; j < request.per_class; ++j) {
+    for (int k = 0; k < classes; ++k) {
+      by_row.push_back(result.images[static_cast<std::size_t>(k * request.per_class + j)]);
+    }
+  }
+  return contact_sheet(by_row, classes);
+}
+
+nlohmann::ordered_json settings_json(const SampleOptions& options, const Cache& cache,
+                                     const Request& request, const Pipeline& pipeline) {
+  nlohmann::ordered_json json{{"model", options.model},
+                              {"architecture", pipeline.summary().architecture},
+                              {"fingerprint", pipeline.summary().fingerprint},
+                              {"policy", cache.policy ? cache.policy->name() : "compute all"},
+                              {"router", options.cache.router},
+                              {"sampler", options.step.sampler},
+                              {"spacing", request.spacing},
+                              {"eta", request.eta},
+                              {"cfg_scale", request.guidance},
+                              {"cfg_channels", options.cfg_channels},
+                              {"labels", request.labels},
+                              {"per_class", request.per_class},
+                              {"seed", request.seed},
+                              {"batch_size", request.batch_size},
+                              {"dtype", options.dtype},
+                              {"device", options.load.device},
+                              {"threads", build_info().threads}};
+  if (cache.router) json["threshold"] = cache.threshold;
+  return json;
+}
+
+void write_outputs(const SampleOptions& options, const Request& request, const Result& result,
+                   const std::optional<Result>& full) {
+  if (!options.out.empty()) {
+    auto bitmap = sheet(result, request);
+    if (full) bitmap = stack(sheet(*full, request), bitmap);
+    io::write_png(options.out, bitmap);
+    say(fmt::format("wrote {}", options.out));
+  }
+  if (!options.save_latents.empty()) {
+    save_latents(options.save_latents, result.latents);
+    say(fmt::format("wrote {}", options.save_latents));
+  }
+}
+
+void sample(SampleOptions options) {
+  check_outputs(options);
+  const Interrupt interrupt;
+  if (options.threads) set_threads(*options.threads);
+  const Cache cache = make_cache(options.cache);
+  if (options.compare && !cache.policy) {
+    throw InputError("--compare needs something to compare: give --router or --cache-every");
+  }
+  Request request = make_request(options, cache);
+  const auto pipeline = Pipeline::load(options.model, options.load);
+  if (request.labels.empty()) {
+    request.labels.resize(
+        static_cast<std::size_t>(std::min(default_label_count, pipeline.summary().num_classes)));
+    std::iota(request.labels.begin(), request.labels.end(), 0);
+  }
+  (void)pipeline.plan(request);  // a request that does not fit fails here, before any work
+  if (!options.out.empty() && !pipeline.summary().makes_pixels) {
+    complain(
+        fmt::format("note: {}-channel latents need a decoder; {} will be a false-colour preview",
+                    pipeline.summary().channels, options.out));
+  }
+
+  std::optional<Result> full;
+  if (options.compare) {
+    warm_up(pipeline, request, interrupt.token());
+    Request uncached = request;
+    uncached.cache = nullptr;
+    full = run(pipeline, uncached, "all computed", interrupt.token());
+  }
+  const auto result =
+      run(pipeline, request, cache.policy ? "cached" : "all computed", interrupt.token());
+  std::optional<Comparison> comparison;
+  if (full) comparison = compare(result, *full, pipeline.summary().makes_pixels);
+
+  write_outputs(options, request, result, full);
+  std::fflush(stdout);
+  say(stats_table(result.stats, comparison));
+  if (!options.stats.empty()) {
+    auto json = stats_json(result.stats, comparison);
+    json["settings"] = settings_json(options, cache, request, pipeline);
+    write_json(options.stats, json);
+    say(fmt::format("wrote {}", options.stats));
+  }
+}
+
+void add_model_options(CLI::App& app, SampleOptions& options) {
+  app.add_option("--model", options.model, "checkpoint: .safetensors, .pt or .pth")->required();
+  app.add_option("--arch", options.load.architecture,
+                 "\"DiT-XL/2\", \"DiT-S/8-512\", ... or a JSON file with the constructor's fields "
+                 "(default: the model file's own metadata)");
+  app.add_option("--weights", options.load.weights, "of a training checkpoint: ema or model")
+      ->check(CLI::IsMember({"ema", "model"}))
+      ->capture_default_str();
+  app.add_option("--device", options.load.device, "cpu or cuda:N")->capture_default_str();
+  app.add_option("--dtype", options.dtype, "arithmetic; fp32")
+      ->check(CLI::IsMember({"fp32"}))
+      ->capture_default_str();
+  app.add_option("--threads", options.threads, "CPU threads (default: all cores)");
+}
+
+void add_request_options(CLI::App& app, SampleOptions& options) {
+  app.add_option("--eta", options.eta, "DDIM's eta; 0 is deterministic")->capture_default_str();
+  app.add_option("--cfg-scale", options.cfg_scale, "classifier-free guidance; 1 switches it off")
+      ->capture_default_str();
+  app.add_option("--cfg-channels", options.cfg_channels,
+                 "guided channels: 3 (official DiT) or all (Diffusers)")
+      ->check(CLI::IsMember({"3", "all"}))
+      ->capture_default_str();
+  app.add_option("--labels", options.labels, "classes, comma separated (default: the first ten)")
+      ->delimiter(',');
+  app.add_option("--per-class", options.per_class, "images a label")->capture_default_str();
+  app.add_option("--seed", options.seed, "image i's noise depends on seed and i alone")
+      ->capture_default_str();
+  app.add_option("--initial-noise", options.initial_noise,
+                 "noise [images, C, S, S] instead of the seed's: F.safetensors[:tensor]");
+  app.add_option("--batch-size", options.batch_size, "images at a time")->capture_default_str();
+}
+
+void add_output_options(CLI::App& app, SampleOptions& options) {
+  app.add_option("--out", options.out, "PNG with all images (default: samples.png)");
+  app.add_option("--save-latents", options.save_latents, "safetensors with the tensor \"latents\"");
+  app.add_option("--stats", options.stats, "JSON with the numbers");
+  app.add_flag("--compare", options.compare,
+               "also compute everything with the same seeds: time, memory, PSNR; the PNG shows it "
+               "above");
+}
+
+}  // namespace
+
+void add_sample(CLI::App& app) {
+  auto* command = app.add_subcommand("sample", "Make images.");
+  auto options = std::make_shared<SampleOptions>();
+  add_model_options(*command, *options);
+  add_cache_options(*command, options->cache);
+  add_step_options(*command, options->step);
+  add_request_options(*command, *options);
+  add_output_options(*command, *options);
+  command->footer(
+      "Example: try four images, see what the router saves and what it costs\n"
+      "  l2c sample --model DiT-XL-2-256x256.pt --arch DiT-XL/2 --router DDIM20_router.pt \\\n"
+      "    --threshold 0.1 --labels 207,360,387,974 --compare --out try.png --stats try.json");
+  command->callback([options] { sample(*options); });
+}
+
+}  // namespace l2c::cli
