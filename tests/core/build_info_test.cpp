@@ -29,7 +29,7 @@ TEST(BuildInfo, CpuFeaturesAgreeWithTheCompilersOwnCheck) {
     if (there) {
       EXPECT_THAT(features, Contains(name));
     } else {
-      EXPECT_THAT(features, Not(Contains(name)));
+      EXPECT_THAT(features, testing::Not(Contains(name)));
     }
   };
   expect("fma", __builtin_cpu_supports("fma"));

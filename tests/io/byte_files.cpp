@@ -48,20 +48,21 @@ std::string make_zip(const ZipEntries& entries, bool zip64) {
              packed<std::uint64_t>(file.size());
     }
     const auto offset = zip64 ? 0xFFFFFFFFU : static_cast<std::uint32_t>(file.size());
-    contents += "PK\1\2" + packed<std::uint16_t>(20) + common(name, data, wide.size(), zip64) +
-                std::string(10, '\0') + packed(offset) + name + wide;
-    file += "PK\3\4" + common(name, data, 0, zip64) + name + data;
+    contents += std::string("PK\1\2") + packed<std::uint16_t>(20) +
+                common(name, data, wide.size(), zip64) + std::string(10, '\0') + packed(offset) +
+                name + wide;
+    file += std::string("PK\3\4") + common(name, data, 0, zip64) + name + data;
   }
   const auto start = file.size();
   file += contents;
   const auto count = entries.size();
   if (zip64) {
     const auto end = file.size();
-    file += "PK\6\6" + packed<std::uint64_t>(44) + packed<std::uint32_t>(0) + std::string(8, '\0') +
-            packed<std::uint64_t>(count) + packed<std::uint64_t>(count) +
+    file += std::string("PK\6\6") + packed<std::uint64_t>(44) + packed<std::uint32_t>(0) +
+            std::string(8, '\0') + packed<std::uint64_t>(count) + packed<std::uint64_t>(count) +
             packed<std::uint64_t>(contents.size()) + packed<std::uint64_t>(start);
-    file +=
-        "PK\6\7" + packed<std::uint32_t>(0) + packed<std::uint64_t>(end) + packed<std::uint32_t>(1);
+    file += std::string("PK\6\7") + packed<std::uint32_t>(0) + packed<std::uint64_t>(end) +
+            packed<std::uint32_t>(1);
     return file + "PK\5\6" + std::string(4, '\0') + std::string(12, '\xff') + std::string(2, '\0');
   }
   return file + "PK\5\6" + std::string(4, '\0') + packed(static_cast<std::uint16_t>(count)) +

@@ -36,17 +36,18 @@ void expect_golden(const Checkpoint& checkpoint) {
 }
 
 std::string text(const std::string& value) {
-  return "X" + packed(static_cast<std::uint32_t>(value.size())) + value;
+  return std::string("X") + packed(static_cast<std::uint32_t>(value.size())) + value;
 }
 
 // A one-element tensor over storage "0".
 std::string tensor() {
-  return "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\nFloatStorage\n" +
-         text("0") + text("cpu") + "K\1tQK" + std::string(1, '\0') + "))\x89}tR";
+  return std::string("ctorch._utils\n_rebuild_tensor_v2\n((") + text("storage") +
+         "ctorch\nFloatStorage\n" + text("0") + text("cpu") + "K\1tQK" + std::string(1, '\0') +
+         "))\x89}tR";
 }
 
 std::filesystem::path saved(const std::string& items) {
-  return torch_file("\x80\x02}(" + items + "u.", packed(2.5F));
+  return torch_file(std::string("\x80\x02}(") + items + "u.", packed(2.5F));
 }
 
 void expect_refused(const std::filesystem::path& path, const std::string& message,

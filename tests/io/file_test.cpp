@@ -189,7 +189,7 @@ TEST(AtomicFile, ARedirectedStandardOutputKeepsItsFile) {
   struct stat before {
   }, after{};
   fstat(file, &before);
-  save("/dev/fd/" + std::to_string(file), "text");
+  save(std::string("/dev/fd/") + std::to_string(file), "text");
   fstat(file, &after);
   close(file);
   EXPECT_EQ(read_bytes(path), "text");
@@ -240,10 +240,11 @@ TEST(CheckWritable, CreatesNothing) {
 
 TEST(CheckWritable, SaysWhatIsWrong) {
   const auto folder = scratch();
-  EXPECT_THAT([&] { check_writable(folder / "no" / "out.png"); },
-              ThrowsMessage<InputError>(
-                  AllOf(HasSubstr("the folder '" + (folder / "no").string() + "' does not exist"),
-                        HasSubstr("create it"))));
+  EXPECT_THAT(
+      [&] { check_writable(folder / "no" / "out.png"); },
+      ThrowsMessage<InputError>(AllOf(
+          HasSubstr(std::string("the folder '") + (folder / "no").string() + "' does not exist"),
+          HasSubstr("create it"))));
   EXPECT_THAT([&] { check_writable(folder); },
               ThrowsMessage<InputError>(HasSubstr("it is a directory")));
   EXPECT_THAT([&] { check_writable(folder / "new/"); },

@@ -40,7 +40,7 @@ void try_file(const std::filesystem::path& path, const std::string& bytes, Tally
 class Hostile : public testing::TestWithParam<const char*> {
  protected:
   std::filesystem::path path_ =
-      scratch() / ("file" + std::filesystem::path(GetParam()).extension().string());
+      scratch() / (std::string("file") + std::filesystem::path(GetParam()).extension().string());
   std::string good_ = read_bytes(l2c::test::data(GetParam()));
 };
 

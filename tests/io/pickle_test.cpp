@@ -30,17 +30,17 @@ std::string program(const char (&bytes)[n]) {
 }
 
 std::string text(const std::string& value) {
-  return "X" + packed(static_cast<std::uint32_t>(value.size())) + value;
+  return std::string("X") + packed(static_cast<std::uint32_t>(value.size())) + value;
 }
 
-std::string integer(std::int32_t value) { return "J" + packed(value); }
+std::string integer(std::int32_t value) { return std::string("J") + packed(value); }
 
 // A tensor over storage "0": count elements declared, then offset, sizes, strides as programs.
 std::string tensor(const std::string& count, const std::string& offset, const std::string& sizes,
                    const std::string& strides, const std::string& type = "torch\nFloatStorage\n",
                    const std::string& key = "0") {
-  return "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "c" + type + text(key) +
-         text("cuda:3") + count + "tQ" + offset + sizes + strides + "\x89}tR.";
+  return std::string("ctorch._utils\n_rebuild_tensor_v2\n((") + text("storage") + "c" + type +
+         text(key) + text("cuda:3") + count + "tQ" + offset + sizes + strides + "\x89}tR.";
 }
 
 void expect_refused(const std::string& code, const std::string& message) {
@@ -51,9 +51,9 @@ void expect_refused(const std::string& code, const std::string& message) {
 
 TEST(Pickle, MaliciousReduceIsNotExecuted) {
   const auto witness = l2c::test::scratch() / "executed";
-  const PicklePtr value =
-      read_torch_file(torch_file("\x80\x02" + program("cposix\nsystem\n") +
-                                 text("touch " + witness.string()) + program("\x85R.")));
+  const PicklePtr value = read_torch_file(
+      torch_file(std::string("\x80\x02") + program("cposix\nsystem\n") +
+                 text(std::string("touch ") + witness.string()) + program("\x85R.")));
   const auto* object = std::get_if<PickleObject>(&value->value);
   ASSERT_NE(object, nullptr);
   EXPECT_EQ(object->type, "posix.system");
@@ -61,23 +61,24 @@ TEST(Pickle, MaliciousReduceIsNotExecuted) {
 }
 
 TEST(Pickle, ATensorIsAViewOfItsStorage) {
-  const auto path = torch_file("\x80\x02" + tensor("K\2", program("K\0"), "K\2\x85", "K\1\x85"),
-                               packed(1.0F) + packed(2.0F));
+  const auto path =
+      torch_file(std::string("\x80\x02") + tensor("K\2", program("K\0"), "K\2\x85", "K\1\x85"),
+                 packed(1.0F) + packed(2.0F));
   const PicklePtr value = read_torch_file(path);
   ASSERT_NE(value->tensor(), nullptr);
   l2c::test::expect_equal(*value->tensor(), at::tensor({1.0F, 2.0F}), "tensor");
 }
 
 TEST(Pickle, LaterItemsOfAKeyWin) {
-  const PicklePtr value =
-      read_torch_file(torch_file("\x80\x02}(" + text("a") + "K\1" + text("a") + "K\2u."));
+  const PicklePtr value = read_torch_file(
+      torch_file(std::string("\x80\x02}(") + text("a") + "K\1" + text("a") + "K\2u."));
   EXPECT_EQ(std::get<std::int64_t>(value->find("a")->value), 2);
   EXPECT_EQ(value->find("b"), nullptr);
 }
 
 TEST(Pickle, StackOpcodes) {
   // DUP, POP of a value, POP of a mark, POP_MARK, DICT, LIST, TUPLE, OrderedDict of pairs.
-  const PicklePtr value = read_torch_file(torch_file("\x80\x02(" +
+  const PicklePtr value = read_torch_file(torch_file(std::string("\x80\x02(") +
                                                      program("K\1"
                                                              "20(0(K\5K\6"
                                                              "1") +
@@ -94,7 +95,8 @@ TEST(Pickle, StackOpcodes) {
 
 TEST(Pickle, LongIntegers) {
   const auto number = [](const std::string& code) {
-    return std::get<std::int64_t>(read_torch_file(torch_file("\x80\x02" + code + "."))->value);
+    return std::get<std::int64_t>(
+        read_torch_file(torch_file(std::string("\x80\x02") + code + "."))->value);
   };
   EXPECT_EQ(number(program("\x8a\0")), 0);
   EXPECT_EQ(number(program("\x8a\1\xff")), -1);
@@ -133,32 +135,33 @@ TEST(Pickle, RefusesBrokenPrograms) {
       "\x80\x02"
       "cmodule",
       "a class name without an end");
-  expect_refused(
-      "\x80\x02"
-      "c" +
-          std::string(2000, 'm') + "\nn\n.",
-      "a class name without an end");
+  expect_refused(std::string("\x80\x02"
+                             "c") +
+                     std::string(2000, 'm') + "\nn\n.",
+                 "a class name without an end");
   expect_refused("\x80\x02NQ.", "persistent id");
 }
 
 TEST(Pickle, RefusesCyclesAndDepth) {
   expect_refused(program("\x80\2]q\0h\0a."), "contains itself");
-  expect_refused("\x80\x02N" + std::string(1'000'000, '\x85') + ".", "nested more than 100 deep");
+  expect_refused(std::string("\x80\x02N") + std::string(1'000'000, '\x85') + ".",
+                 "nested more than 100 deep");
   // Shallow at its first use, too deep at the second.
-  const std::string inner = "N" + std::string(60, '\x85') + program("q\0");
-  expect_refused("\x80\x02(" + inner + program("h\0") + std::string(60, '\x85') + "t.",
+  const std::string inner = std::string("N") + std::string(60, '\x85') + program("q\0");
+  expect_refused(std::string("\x80\x02(") + inner + program("h\0") + std::string(60, '\x85') + "t.",
                  "nested more than 100 deep");
 }
 
 TEST(Pickle, RefusesMoreObjectsThanAnyCheckpointHas) {
-  expect_refused("\x80\x02(" + std::string(5'000'001, 'N') + "t.", "more than 5000000 objects");
+  expect_refused(std::string("\x80\x02(") + std::string(5'000'001, 'N') + "t.",
+                 "more than 5000000 objects");
 }
 
 TEST(Pickle, RefusesBadTensors) {
   const std::string zero = program("K\0"), one = "K\1", two = "K\2", minus = integer(-1);
   const std::string two_row = "K\2\x85", one_row = "K\1\x85";
   const auto refused = [](const std::string& code, const std::string& message) {
-    expect_refused("\x80\x02" + code, message);
+    expect_refused(std::string("\x80\x02") + code, message);
   };
   refused(tensor(two, zero, "K\3\x85", one_row), "shape [3] reads element 2 of a storage of 2");
   refused(tensor(two, one, two_row, one_row), "reads element 2");

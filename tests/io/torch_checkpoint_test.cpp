@@ -93,8 +93,8 @@ TEST(LegacyFile, SaysWhatToDo) {
 
 class Protocols : public testing::TestWithParam<int> {
  protected:
-  PicklePtr root_ =
-      read_torch_file(l2c::test::data("io/protocol" + std::to_string(GetParam()) + ".pt"));
+  PicklePtr root_ = read_torch_file(
+      l2c::test::data(std::string("io/protocol") + std::to_string(GetParam()) + ".pt"));
 };
 
 TEST_P(Protocols, Tensors) {
@@ -177,7 +177,8 @@ TEST(TorchZip, RefusesBrokenArchives) {
   expect_refused("", "does not begin like a zip file");
   expect_refused("hello, world", "does not begin like a zip file");
   expect_refused("PK\3\4", "too short");
-  expect_refused("PK\3\4" + std::string(100, 'x'), "the table of contents at its end is missing");
+  expect_refused(std::string("PK\3\4") + std::string(100, 'x'),
+                 "the table of contents at its end is missing");
   expect_refused(make_zip({{"other.txt", "x"}}), "holds no data.pkl");
   expect_refused(make_zip({{"a/data.pkl", kNone}, {"a/data.pkl", kNone}}), "occurs twice");
   expect_refused(make_zip({{"a/data.pkl", kNone}, {"a/byteorder", "big"}}), "byte order 'big'");

@@ -1,0 +1,376 @@
+"""The l2c program as a user runs it: outputs, exit codes, messages. Standard library only.
+
+    L2C_PROGRAM=build/dev/tools/l2c/l2c python3 program_test.py [TestClass]
+"""
+import json
+import os
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import tensor_file
+
+PROGRAM = os.environ["L2C_PROGRAM"]
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT / "tests/data"
+ASSETS = ROOT / "assets/fashion-mnist"
+SHARED = Path(os.environ.get("L2C_SHARED", ROOT.parent / "shared")) / "reference"
+TINY = ["--model", DATA / "dit_tiny/weights.safetensors", "--arch", DATA / "dit_tiny/config.json"]
+FASHION = ["--model", ASSETS / "dit.safetensors"]
+
+
+def l2c(*arguments, timeout=120):
+    return subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True,
+                          timeout=timeout, stdin=subprocess.DEVNULL)
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def ok(self, *arguments):
+        done = l2c(*arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def fails(self, code, *arguments, says):
+        done = l2c(*arguments)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        for text in [says] if isinstance(says, str) else says:
+            self.assertIn(text, done.stderr)
+        self.assertNotIn("terminate", done.stderr)
+
+    def left_behind(self):
+        return sorted(path.name for path in self.folder.iterdir())
+
+
+def png_size(path):
+    raw = Path(path).read_bytes()
+    assert raw[:8] == b"\x89PNG\r\n\x1a\n"
+    return struct.unpack(">II", raw[16:24])
+
+
+class Sample(Case):
+    def test_matches_the_official_sampler(self):
+        golden = tensor_file.read(DATA / "sampling/ddim20_cfg4.safetensors")
+        count = 4 * 4 * 8 * 8
+        noise = self.folder / "z.safetensors"
+        tensor_file.write(noise, {"z": ([4, 4, 8, 8], golden["z"][1][:count])})
+        y = self.labels_of(DATA / "sampling/ddim20_cfg4.safetensors")
+        labels = ",".join(map(str, y[:4]))
+        out = self.folder / "x.safetensors"
+        stats = self.folder / "stats.json"
+        self.ok("sample", *TINY, "--sampler", "ddim", "--steps", 20, "--cfg-scale", 4,
+                "--cfg-channels", 3, "--labels", labels, "--per-class", 1, "--dtype", "fp32",
+                "--device", "cpu", "--threads", 1, "--initial-noise", f"{noise}:z",
+                "--save-latents", out, "--stats", stats)
+        shape, latents = tensor_file.read(out)["latents"]
+        self.assertEqual(shape, [4, 4, 8, 8])
+        expected = golden["x"][1][20 * 2 * count:20 * 2 * count + count]
+        largest = max(map(abs, expected))
+        error = max(abs(a - b) for a, b in zip(latents, expected)) / largest
+        self.assertLess(error, 1e-4)
+        numbers = json.loads(stats.read_text())
+        self.assertEqual((numbers["computed"], numbers["reused"]), (160, 0))
+        self.assertEqual((numbers["ideal_speedup"], numbers["cache_bytes"]), (1.0, 0))
+
+    @staticmethod
+    def labels_of(path):
+        raw = path.read_bytes()
+        size = struct.unpack("<Q", raw[:8])[0]
+        entry = json.loads(raw[8:8 + size])["y"]
+        begin, end = entry["data_offsets"]
+        return struct.unpack(f"<{(end - begin) // 8}q", raw[8 + size + begin:8 + size + end])
+
+    def test_cache_options_change_which_branches_run(self):
+        def computed(*options):
+            stats = self.folder / "s.json"
+            self.ok("sample", *FASHION, "--labels", 3, "--steps", 20, "--stats", stats, *options)
+            numbers = json.loads(stats.read_text())
+            self.assertEqual(numbers["computed"] + numbers["reused"], 320)
+            return numbers["computed"]
+
+        router = ["--router", ASSETS / "router20_fast.pt"]
+        self.assertEqual(computed(), 320)
+        self.assertEqual(computed(*router, "--threshold", 0.1), 320 - 93)
+        self.assertEqual(computed(*router, "--threshold", 0.5), 320 - 113)
+        self.assertEqual(computed("--router", ASSETS / "router20_quality.pt", "--threshold", 0.1), 320 - 54)
+        self.assertEqual(computed("--cache-every", 2), 160)
+
+    def test_compare_shows_both_runs(self):
+        out, stats = self.folder / "c.png", self.folder / "c.json"
+        text = self.ok("sample", *FASHION, "--router", ASSETS / "router20_fast.pt", "--threshold",
+                       0.1, "--labels", "0,9", "--per-class", 3, "--cfg-scale", 3, "--compare",
+                       "--out", out, "--stats", stats)
+        for word in ("93 of 160", "PSNR", "ideal", "measured"):
+            self.assertIn(word, text)
+        numbers = json.loads(stats.read_text())
+        self.assertEqual(numbers["compare"]["full"]["computed"], 320)
+        self.assertGreater(numbers["compare"]["psnr_db"], 20)
+        self.assertGreater(numbers["compare"]["max_difference"], 0)
+        self.assertGreater(numbers["denoise_seconds"], 0)
+        sheet = 3 * 30 + 2
+        self.assertEqual(png_size(out), (2 * 30 + 2, 2 * sheet + 8))
+
+    def test_other_options_change_the_latents(self):
+        def latents(*options):
+            out = self.folder / "l.safetensors"
+            self.ok("sample", *TINY, "--labels", "1,2", "--steps", 4, "--save-latents", out, *options)
+            return tensor_file.read(out)["latents"]
+
+        base = latents()
+        for options in (["--seed", 9], ["--sampler", "ddpm"], ["--eta", 1], ["--cfg-scale", 1],
+                        ["--cfg-channels", "all"]):
+            self.assertNotEqual(latents(*options), base, options)
+        self.assertEqual(latents("--spacing", "4"), base)
+        self.assertEqual(latents("--per-class", 2)[0], [4, 4, 8, 8])
+        model = DATA / "dit_tiny/train_checkpoint.pt"
+        tiny = ["sample", "--model", model, "--arch", DATA / "dit_tiny/config.json", "--labels", "1,2",
+                "--steps", 4, "--save-latents"]
+        self.ok(*tiny, self.folder / "ema.safetensors")
+        self.ok(*tiny, self.folder / "model.safetensors", "--weights", "model")
+        self.assertEqual(tensor_file.read(self.folder / "ema.safetensors")["latents"], base)
+        self.assertNotEqual(tensor_file.read(self.folder / "model.safetensors")["latents"], base)
+
+    def test_latents_without_a_decoder_get_a_preview_and_a_note(self):
+        out = self.folder / "p.png"
+        done = l2c("sample", *TINY, "--labels", "1", "--steps", 2, "--out", out)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("false-colour preview", done.stderr)
+        self.assertEqual(png_size(out), (12, 12))
+
+    def test_progress_is_plain_lines_without_a_terminal(self):
+        done = l2c("sample", *TINY, "--labels", "1", "--steps", 10, "--stats", self.folder / "s.json")
+        self.assertIn("step 5 of 10", done.stderr)
+        self.assertNotIn("\r", done.stderr)
+
+    def test_an_existing_file_is_replaced_and_nothing_else_is_left(self):
+        out = self.folder / "x.png"
+        out.write_text("old")
+        self.ok("sample", *FASHION, "--labels", 3, "--steps", 2, "--out", out)
+        self.assertEqual(png_size(out), (32, 32))
+        self.assertEqual(self.left_behind(), ["x.png"])
+
+
+class Plan(Case):
+    def plan(self, *arguments):
+        return json.loads(self.ok("plan", "--json", *arguments))
+
+    def published(self, name):
+        path = SHARED / "routers" / name
+        if not path.exists():
+            self.skipTest(f"the published router {name} has no licence and is not in this checkout")
+        return path
+
+    def test_published_ddim20_router(self):
+        numbers = self.plan("--arch", "DiT-XL/2", "--router", self.published("DDIM20_router.pt"),
+                            "--threshold", 0.1, "--steps", 20)
+        self.assertEqual((numbers["reused"], numbers["cache_step_branches"]), (248, 560))
+        self.assertEqual(f"{numbers['paper_tmacs_full']:.3f}", "2.288")
+        self.assertEqual(f"{numbers['paper_tmacs_plan']:.3f}", "1.781")
+        self.assertEqual(numbers["cache_bytes"], 56 * 256 * 1152 * 2 * 4)
+
+    def test_published_ddim50_router(self):
+        numbers = self.plan("--arch", "DiT-XL/2", "--router", self.published("DDIM50_router.pt"),
+                            "--threshold", 0.1, "--steps", 50)
+        self.assertEqual((numbers["reused"], numbers["cache_step_branches"]), (664, 1400))
+        self.assertEqual(f"{numbers['paper_tmacs_full']:.3f}", "5.720")
+        self.assertEqual(f"{numbers['paper_tmacs_plan']:.3f}", "4.362")
+
+    def test_heat_map_of_the_demo_router(self):
+        text = self.ok("plan", "--arch", ASSETS / "config.json", "--router",
+                       ASSETS / "router20_fast.pt", "--threshold", 0.1)
+        self.assertIn("93 of 160", text)
+        rows = [line for line in text.splitlines() if line.endswith("full")]
+        self.assertEqual(len(rows), 10)
+        cells = sum(line[12:28].count(".") for line in text.splitlines()[1:21])
+        self.assertEqual(cells, 93)
+
+    def test_target_speedup_chooses_the_threshold(self):
+        options = ["--arch", ASSETS / "config.json", "--router", ASSETS / "router20_fast.pt"]
+        chosen = self.plan(*options, "--target-speedup", 1.25)
+        self.assertGreaterEqual(chosen["ideal_speedup"], 1.25)
+        again = self.plan(*options, "--threshold", repr(chosen["threshold"]))
+        self.assertEqual(again["reused"], chosen["reused"])
+        below = self.plan(*options, "--threshold", repr(chosen["threshold"] * 0.999))
+        self.assertLess(below["ideal_speedup"], 1.25)
+        self.assertIn("threshold", self.ok("plan", *options, "--target-speedup", 1.25))
+        self.fails(2, "plan", *options, "--target-speedup", 50, says="50")
+
+    def test_every_n(self):
+        numbers = self.plan("--arch", "DiT-S/8", "--cache-every", 2, "--steps", 10)
+        self.assertEqual((numbers["reused"], numbers["cache_step_branches"]), (120, 120))
+
+
+class Inspect(Case):
+    def inspect(self, *arguments):
+        return json.loads(self.ok("inspect", "--json", *arguments))
+
+    def test_a_model(self):
+        seen = self.inspect(ASSETS / "dit.safetensors")
+        self.assertEqual((seen["kind"], seen["config"]["depth"]), ("model", 8))
+        self.assertIn("sound", self.ok("inspect", ASSETS / "dit.safetensors"))
+
+    def test_a_training_checkpoint(self):
+        seen = self.inspect(DATA / "dit_tiny/train_checkpoint.pt")
+        self.assertEqual((seen["section"], seen["config"]["hidden_size"]), ("ema", 64))
+
+    def test_routers_of_both_formats(self):
+        published = self.inspect(ASSETS / "router20_fast.pt")
+        own = self.inspect(ASSETS / "router20_fast.safetensors")
+        self.assertEqual((published["kind"], published["steps"], published["blocks"]), ("router", 20, 8))
+        self.assertEqual(published["reuse"][0]["reused"], 93)
+        self.assertEqual(own["reuse"], published["reuse"])
+        self.assertEqual(own["model_fingerprint"],
+                         self.inspect(ASSETS / "dit.safetensors")["fingerprint"])
+
+    def test_tensors(self):
+        seen = self.inspect(DATA / "schedules/20.safetensors")
+        self.assertEqual(seen["kind"], "tensors")
+
+    def test_bad_files(self):
+        cut = self.folder / "cut.safetensors"
+        cut.write_bytes((ASSETS / "dit.safetensors").read_bytes()[:100000])
+        self.fails(2, "inspect", cut, says="cut.safetensors")
+        cut = self.folder / "cut.pt"
+        cut.write_bytes((DATA / "dit_tiny/state_dict.pt").read_bytes()[:100000])
+        self.fails(2, "inspect", cut, says="cut.pt")
+        self.fails(2, "inspect", self.folder, says="directory")
+        self.fails(2, "inspect", self.folder / "nothing", says="nothing")
+        nan = self.folder / "nan.safetensors"
+        tensor_file.write(nan, {"a": ([2], [1.0, float("nan")])})
+        self.fails(2, "inspect", nan, says=["tensor a", "NaN"])
+
+
+class Doctor(Case):
+    def test_says_what_there_is(self):
+        text = self.ok("doctor")
+        for word in ("LibTorch", "threads", "CUDA", "CPU features"):
+            self.assertIn(word, text)
+        self.assertGreater(json.loads(self.ok("doctor", "--json"))["threads"], 0)
+
+    def test_help_has_examples(self):
+        for command in ("sample", "plan", "inspect", "doctor"):
+            text = self.ok(command, "--help")
+            self.assertIn("Example", text)
+            self.assertIn(f"l2c {command}", text)
+        self.ok("--version")
+
+
+class BadInput(Case):
+    def bad(self, *arguments, says):
+        self.fails(2, *arguments, says=says)
+        self.assertEqual(self.left_behind(), self.before)
+
+    def setUp(self):
+        super().setUp()
+        self.before = []
+        self.out = ["--out", self.folder / "x.png"]
+
+    def fashion(self, *options, says):
+        self.bad("sample", *FASHION, *self.out, *options, says=says)
+
+    def test_command_line(self):
+        self.bad("sample", says="--model")
+        self.bad("sample", *FASHION, "--sampler", "euler", says="euler")
+        self.bad("nonsense", says="nonsense")
+        self.bad(says="subcommand")
+
+    def test_routers(self):
+        router = ["--router", DATA / "l2c/router_random.pt"]
+        self.fashion(*router, "--steps", 20, says=["router_random.pt", "4", "8"])
+        own = ["--router", ASSETS / "router20_fast.pt"]
+        self.fashion(*own, "--steps", 10, says=["20", "10"])
+        self.fashion(*own, "--spacing", "ddim20", says=["\"20\"", "\"ddim20\""])
+        self.fashion(*own, "--threshold", 1.5, says=["1.5", "1"])
+        self.fashion(*own, "--threshold", "nan", says="nan")
+        self.fashion(*own, "--cache-every", 2, says="--cache-every")
+        self.fashion("--cache-every", 0, says="0")
+        self.fashion("--threshold", 0.1, says="--router")
+        self.fashion("--router", ASSETS / "dit.safetensors", says="dit.safetensors")
+        self.fashion("--router", self.folder, says="directory")
+        self.fashion("--compare", says="--router")
+        self.bad("plan", "--arch", "DiT-XL/2", *own, says=["28", "8"])
+
+    def test_router_with_nan(self):
+        path = self.folder.parent / f"{self.folder.name}.nan.safetensors"
+        self.addCleanup(path.unlink)
+        values = [0.0] * (20 * 16)
+        values[35] = float("nan")
+        raw = bytearray()
+        header = {"__metadata__": {"format": "l2c-router", "version": "1", "steps": "20"},
+                  "logits": {"dtype": "F32", "shape": [20, 16], "data_offsets": [0, 1280]}}
+        text = json.dumps(header).encode()
+        raw += struct.pack("<Q", len(text)) + text + struct.pack("<320f", *values)
+        path.write_bytes(raw)
+        self.fashion("--router", path, says=["row 2", "unit 3", "nan"])
+        self.fails(2, "inspect", path, says="nan")
+
+    def test_numbers(self):
+        self.fashion("--steps", 0, says="0 steps")
+        self.fashion("--steps", 1001, says="1001 steps")
+        self.fashion("--spacing", "ddim300", says="ddim300")
+        self.fashion("--labels", "-1", says="label -1")
+        self.fashion("--labels", "3,10", says="label 10")
+        self.fashion("--per-class", 0, says="0 images")
+        self.fashion("--batch-size", 0, says="batch size 0")
+        self.fashion("--threads", 0, says="0")
+        self.fashion("--device", "cuda:99", says="cuda")
+        self.fashion("--device", "tpu", says="tpu")
+
+    def test_noise(self):
+        noise = self.folder.parent / f"{self.folder.name}.noise.safetensors"
+        self.addCleanup(noise.unlink)
+        tensor_file.write(noise, {"z": ([1, 1, 28, 28], [0.0] * 784)})
+        self.fashion("--labels", "1,2", "--initial-noise", noise, says=["[1, 1, 28, 28]", "[2, 1, 28, 28]"])
+        self.fashion("--labels", "1", "--initial-noise", f"{noise}:y", says="y")
+        tensor_file.write(noise, {"z": ([1, 1, 28, 28], [0.0] * 783 + [float("nan")])})
+        self.fashion("--labels", "1", "--initial-noise", f"{noise}:z", says="NaN")
+
+    def test_models(self):
+        self.bad("sample", "--model", ASSETS / "dit.safetensors", "--arch", "DiT-S/2", *self.out,
+                 says="dit.safetensors")
+        self.bad("sample", "--model", DATA / "dit_tiny/weights.safetensors", *self.out, says="DiT-XL/2")
+        self.bad("sample", "--model", DATA / "dit_tiny/weights.safetensors", "--arch", "DiT-XXL/3",
+                 *self.out, says="DiT-XXL/3")
+        self.bad("sample", "--model", self.folder, *self.out, says="directory")
+        self.bad("sample", "--model", self.folder / "none.pt", *self.out, says="none.pt")
+
+    def test_outputs(self):
+        fashion = ["sample", *FASHION, "--labels", 1, "--steps", 2]
+        self.bad(*fashion, "--out", self.folder, says="directory")
+        self.bad(*fashion, "--out", self.folder / "missing/x.png", says="missing")
+        self.bad(*fashion, "--save-latents", "/proc/x.safetensors", says="/proc")
+
+    def test_disk_full(self):
+        fashion = ["sample", *FASHION, "--labels", 1, "--steps", 2]
+        self.fails(1, *fashion, "--out", "/dev/full", says="/dev/full")
+        self.fails(1, *fashion, "--save-latents", "/dev/full", says="/dev/full")
+        self.fails(1, *fashion, "--stats", "/dev/full", says="/dev/full")
+
+
+class Interrupt(Case):
+    def test_ctrl_c_ends_with_130_and_writes_nothing(self):
+        out = self.folder / "x.png"
+        run = subprocess.Popen([PROGRAM, "sample", *map(str, FASHION), "--steps", "1000",
+                                "--per-class", "64", "--out", str(out)],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(3)
+        self.assertIsNone(run.poll(), "the run ended before the interrupt")
+        run.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        _, errors = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 130, errors)
+        self.assertIn("cancelled before step", errors)
+        self.assertLess(time.monotonic() - started, 30)
+        self.assertEqual(self.left_behind(), [])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
