@@ -51,6 +51,7 @@ BranchValue PlanRun::branch(BranchId id, BranchFunction compute) {
 BranchValue CountingRunner::branch(BranchId id, BranchFunction compute) {
   return inner_.branch(id, [&](at::Tensor out) {
     ++computed_;
+    if (by_unit_ != nullptr) ++(*by_unit_)[static_cast<std::size_t>(id.unit())];
     return compute(std::move(out));
   });
 }

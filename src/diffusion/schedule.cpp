@@ -15,11 +15,14 @@ namespace {
 constexpr int kTrainSteps = 1000;
 constexpr std::string_view kDdim = "ddim";
 
-// What was given, shortened: it may be anything, also a whole file.
+// What was given, shortened and without control characters: it may be anything, also a whole file.
 std::string quoted(std::string_view spacing) {
   constexpr std::size_t longest = 60;
-  if (spacing.size() <= longest) return fmt::format("\"{}\"", spacing);
-  return fmt::format("\"{}...\" ({} characters)", spacing.substr(0, longest), spacing.size());
+  std::string shown(spacing.substr(0, longest));
+  const auto is_control = [](char c) { return (c >= 0 && c < ' ') || c == 127; };
+  std::replace_if(shown.begin(), shown.end(), is_control, '?');
+  if (spacing.size() <= longest) return fmt::format("\"{}\"", shown);
+  return fmt::format("\"{}...\" ({} characters)", shown, spacing.size());
 }
 
 [[noreturn]] void fail(std::string_view spacing, std::string_view what,

@@ -95,9 +95,10 @@ struct stat read_status(const fs::path& path, int descriptor) {
 
 // /dev/stdout and its like are links to what the process holds open: renaming a new file over the
 // name behind them would write past the redirection.
-bool is_device_path(const fs::path& path) {
+bool is_open_descriptor(const fs::path& path) {
   const std::string text = path.lexically_normal().string();
-  return text.starts_with("/dev/") || text.starts_with("/proc/");
+  return text.starts_with("/proc/") || text.starts_with("/dev/fd/") || text == "/dev/stdout" ||
+         text == "/dev/stderr";
 }
 
 // How a target is written: straight through, or aside and renamed over `path` (the file behind
@@ -114,11 +115,10 @@ fs::path follow_links(const fs::path& target) {
   fs::path path = target;
   for (int link = 0; link < kMostLinks; ++link) {
     std::error_code error;
-    if (!fs::is_symlink(path, error) || error) return path;
+    if (is_open_descriptor(path) || !fs::is_symlink(path, error) || error) return path;
     const fs::path next = fs::read_symlink(path, error);
     if (error) cannot_create(target, error.value());
     path = next.is_absolute() ? next : path.parent_path() / next;
-    if (is_device_path(path)) return path;
   }
   cannot_create(target, ELOOP);
 }
@@ -159,7 +159,7 @@ Route route_to(const fs::path& target) {
     throw InputError(fmt::format("cannot write '{}': {}; make it writable or choose another path",
                                  target.string(), reason(errno)));
   }
-  route.straight = route.exists && (!S_ISREG(status.st_mode) || is_device_path(route.path));
+  route.straight = route.exists && (!S_ISREG(status.st_mode) || is_open_descriptor(route.path));
   if (route.straight) {
     route.path = target;
     return route;

@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "finite_check.h"
+#include "l2c/cache/runner.h"
 #include "l2c/core/error.h"
 #include "l2c/diffusion/guidance.h"
-#include "tally_runner.h"
 
 namespace l2c {
 
@@ -79,7 +79,7 @@ DenoiseResult denoise(const DenoiseJob& job, const at::Tensor& noise, const at::
     FiniteCheck finite;
     for (const Evaluation& evaluation : shape.evaluations) {
       check_stop(job, evaluation);
-      TallyRunner runner(run->begin(evaluation), result.computed_by_unit);
+      CountingRunner runner(run->begin(evaluation), &result.computed_by_unit);
       const at::Tensor output = model_output(job, batch, x, evaluation, runner);
       const StepResult step = job.step(evaluation.row, evaluation.index, x, output);
       x = step.sample;

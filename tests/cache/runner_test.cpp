@@ -269,5 +269,17 @@ TEST(CountingRunnerTest, CountsOnlyWhatIsComputed) {
   EXPECT_EQ(counting.computed(), 0);
 }
 
+TEST(CountingRunnerTest, CountsByUnit) {
+  ComputeAllRunner inner;
+  std::vector<int> by_unit(4);
+  CountingRunner counting(inner, &by_unit);
+  const auto compute = [](at::Tensor) { return at::zeros({1}); };
+  counting.branch({1, BranchKind::attention}, compute);
+  counting.branch({1, BranchKind::attention}, compute);
+  counting.branch({0, BranchKind::mlp}, compute);
+  EXPECT_EQ(by_unit, (std::vector<int>{0, 1, 2, 0}));
+  EXPECT_EQ(counting.computed(), 3);
+}
+
 }  // namespace
 }  // namespace l2c

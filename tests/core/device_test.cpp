@@ -1,10 +1,9 @@
 #include "l2c/core/device.h"
 
 #include <ATen/Context.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <string>
 
 #include "l2c/core/error.h"
 
@@ -21,10 +20,9 @@ TEST(ParseDevice, Cpu) { EXPECT_EQ(parse_device("cpu"), at::Device(at::kCPU)); }
 TEST(ParseDevice, RefusesMalformedNames) {
   for (const char* name : {"", "gpu", "CPU", "cpu:0", "cuda:", "cuda:-1", "cuda:x", "cuda:1x",
                            "cuda: 1", "cuda:128", "cuda:99999999999", "cuda0"}) {
-    EXPECT_THAT(
-        [&] { parse_device(name); },
-        ThrowsMessage<InputError>(AllOf(HasSubstr(std::string("'") + std::string(name) + "'"),
-                                        HasSubstr("use cpu, cuda or cuda:N"))));
+    EXPECT_THAT([&] { parse_device(name); },
+                ThrowsMessage<InputError>(AllOf(HasSubstr(fmt::format("device '{}'", name)),
+                                                HasSubstr("use cpu, cuda or cuda:N"))));
   }
 }
 

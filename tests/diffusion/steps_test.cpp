@@ -1,5 +1,6 @@
 #include "l2c/diffusion/steps.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,25 +24,21 @@ using ::testing::ThrowsMessage;
 constexpr double kTolerance = 1e-5;
 
 // One recorded step of the official code.
-class Recorded {
- public:
-  Recorded(const io::SafetensorsFile& file, int i, at::Device device)
-      : i(i),
-        x(file.tensor(name("x")).to(device)),
-        model_output(file.tensor(name("model_output")).to(device)),
-        noise(file.tensor(name("noise")).to(device)),
-        file_(file) {}
-  [[nodiscard]] at::Tensor expected(const std::string& part) const {
-    return file_.tensor(name(part));
-  }
-  const int i;
-  const at::Tensor x, model_output, noise;
+struct Recorded {
+  const io::SafetensorsFile& file;
+  int i;
+  at::Device device;
 
- private:
-  [[nodiscard]] std::string name(const std::string& part) const {
-    return "t" + std::to_string(i) + "." + part;
+  at::Tensor x = input("x");
+  at::Tensor model_output = input("model_output");
+  at::Tensor noise = input("noise");
+
+  [[nodiscard]] at::Tensor expected(const std::string& part) const {
+    return file.tensor(fmt::format("t{}.{}", i, part));
   }
-  const io::SafetensorsFile& file_;
+  [[nodiscard]] at::Tensor input(const std::string& part) const {
+    return expected(part).to(device);
+  }
 };
 
 std::vector<int> recorded_indices(const io::SafetensorsFile& file) {
@@ -60,15 +57,15 @@ class StepsGolden : public ::testing::TestWithParam<std::string> {
     const auto indices = recorded_indices(file_);
     ASSERT_EQ(indices.size(), 4U);
     for (const int i : indices) {
-      SCOPED_TRACE("spaced timestep index " + std::to_string(i));
-      const Recorded recorded(file_, i, device);
+      SCOPED_TRACE(fmt::format("spaced timestep index {}", i));
+      const Recorded recorded{file_, i, device};
       body(recorded, true, ".clip");
       body(recorded, false, ".noclip");
     }
   }
   void expect_step(const StepResult& result, const Recorded& recorded, const std::string& part) {
     SCOPED_TRACE(part);
-    const std::string golden = "steps_" + GetParam() + " " + part.substr(0, part.rfind('.'));
+    const auto golden = fmt::format("steps_{} {}", GetParam(), part.substr(0, part.rfind('.')));
     test::expect_close(result.sample, recorded.expected(part + ".sample"), kTolerance, golden);
     test::expect_close(result.pred_xstart, recorded.expected(part + ".pred_xstart"), kTolerance,
                        golden);
@@ -183,7 +180,7 @@ TEST_F(Steps, LeaveTheirInputsAlone) {
     q_sample(schedule, i, x, noise);
   }
   for (std::size_t k = 0; k < inputs.size(); ++k) {
-    test::expect_equal(inputs[k], before[k], "input " + std::to_string(k));
+    test::expect_equal(inputs[k], before[k], fmt::format("input {}", k));
   }
 }
 
@@ -233,7 +230,7 @@ TEST_F(Steps, WrongShapes) {
 TEST_F(Steps, IndexOutsideTheSchedule) {
   const auto outside = [](int i) {
     return ThrowsMessage<InputError>(
-        HasSubstr("index " + std::to_string(i) + " is outside the 20 steps of spacing \"20\""));
+        HasSubstr(fmt::format("index {} is outside the 20 steps of spacing \"20\"", i)));
   };
   EXPECT_THAT([&] { ddim_step(schedule, 20, x, learned, 0, {}); }, outside(20));
   EXPECT_THAT([&] { ddpm_step(schedule, -1, x, learned, noise); }, outside(-1));

@@ -25,6 +25,7 @@ struct Tally {
 
 // Anything else than InputError ends the test as a failure.
 void try_file(const std::filesystem::path& path, const std::string& bytes, Tally& tally) {
+  std::filesystem::remove(path);  // ext4 flushes a file that is cut short and written again
   write_bytes(path, bytes);
   try {
     const auto checkpoint = l2c::io::open_checkpoint(path);
@@ -46,7 +47,7 @@ class Hostile : public testing::TestWithParam<const char*> {
 
 TEST_P(Hostile, EveryTruncationIsRefused) {
   Tally tally;
-  const std::size_t step = std::max<std::size_t>(good_.size() / 400, 1);
+  const std::size_t step = std::max<std::size_t>(good_.size() / 150, 1);
   for (std::size_t size = 0; size < good_.size(); size += step) {
     try_file(path_, good_.substr(0, size), tally);
   }
@@ -54,7 +55,7 @@ TEST_P(Hostile, EveryTruncationIsRefused) {
     try_file(path_, good_.substr(0, good_.size() - cut), tally);
   }
   EXPECT_EQ(tally.read, 0);
-  EXPECT_GT(tally.refused, 400);
+  EXPECT_GE(tally.refused, 250);
 }
 
 TEST_P(Hostile, FlippedBytesNeverCrash) {
@@ -62,7 +63,7 @@ TEST_P(Hostile, FlippedBytesNeverCrash) {
   Tally tally;
   // The first part holds headers and the pickle program, the last the table of contents.
   const std::size_t part = std::min<std::size_t>(good_.size(), 6000);
-  for (int i = 0; i < 800; ++i) {
+  for (int i = 0; i < 300; ++i) {
     std::string bytes = good_;
     for (int flip = 0; flip < 1 + i % 3; ++flip) {
       const std::size_t offset = random() % part;
@@ -70,7 +71,7 @@ TEST_P(Hostile, FlippedBytesNeverCrash) {
     }
     try_file(path_, bytes, tally);
   }
-  EXPECT_EQ(tally.read + tally.refused, 800);
+  EXPECT_EQ(tally.read + tally.refused, 300);
   EXPECT_GT(tally.refused, 0);
 }
 
@@ -87,14 +88,14 @@ TEST(HostilePickle, FlippedProgramsNeverCrash) {
   ASSERT_NE(entry, good.npos);
   good.replace(entry + 16, 4, std::string(4, '\0'));
   const auto path = scratch() / "file.pt";
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 1000; ++i) {
     std::string bytes = good;
     for (int flip = 0; flip < 1 + i % 4; ++flip) {
       bytes[64 + random() % 1800] = static_cast<char>(random());
     }
     try_file(path, bytes, tally);
   }
-  EXPECT_EQ(tally.read + tally.refused, 3000);
+  EXPECT_EQ(tally.read + tally.refused, 1000);
 }
 
 }  // namespace

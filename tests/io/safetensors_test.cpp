@@ -1,5 +1,6 @@
 #include "l2c/io/safetensors.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -61,10 +62,10 @@ TEST(SafetensorsFile, TensorsOutliveTheFile) {
 
 TEST(SafetensorsFile, ReadsHandMadeBytes) {
   const auto file = SafetensorsFile::open(safetensors_file(
-      std::string(R"({"b":{"dtype":"F32","shape":[1,2],"data_offsets":[1,9]},"__metadata__":{"k":"v"},)"
+      R"({"b":{"dtype":"F32","shape":[1,2],"data_offsets":[1,9]},"__metadata__":{"k":"v"},)"
       R"("a":{"shape":[],"data_offsets":[0,1],"dtype":"U8"},)"
       R"("none":{"dtype":"I64","shape":[0,3],"data_offsets":[9,9]}}   )",
-      "\x07" + packed(1.5F) + packed(-2.0F)));
+      std::string("\x07") + packed(1.5F) + packed(-2.0F)));
   EXPECT_THAT(file.names(), ElementsAre("a", "b", "none"));
   EXPECT_EQ(file.tensor("a").item<int>(), 7);
   EXPECT_EQ(file.tensor("a").dim(), 0);
@@ -172,8 +173,9 @@ TEST(SafetensorsFile, RefusesSizesThatDisagree) {
 
 TEST(SafetensorsFile, RefusesBadOffsets) {
   const auto two = [](const std::string& first, const std::string& second) {
-    return R"({"a":{"dtype":"U8","shape":[2],"data_offsets":)") + first +
-           R"(},"b":{"dtype":"U8","shape":[2],"data_offsets":)" + second + "}}";
+    return fmt::format(R"({{"a":{{"dtype":"U8","shape":[2],"data_offsets":{}}},)"
+                       R"("b":{{"dtype":"U8","shape":[2],"data_offsets":{}}}}})",
+                       first, second);
   };
   expect_refused(two("[0,2]", "[3,5]"), "12345", "'b' begins at byte 3 of the data, but the one");
   expect_refused(two("[0,2]", "[3,5]"), "12345", "a gap");

@@ -158,7 +158,7 @@ TEST(Pipeline, ReportsProgressOverAllMicroBatches) {
     EXPECT_EQ(seen[k].step, static_cast<int>(k) + 1);
     EXPECT_EQ(seen[k].of, 8);
     EXPECT_EQ(seen[k].reused, k % 4 == 0 ? 0 : 8 * ((static_cast<int>(k) % 4 + 1) / 2));
-    if (k > 0) EXPECT_GE(seen[k].elapsed_seconds, seen[k - 1].elapsed_seconds);
+    EXPECT_GE(seen[k].elapsed_seconds, seen[k > 0 ? k - 1 : 0].elapsed_seconds);
   }
   EXPECT_EQ(seen.back().phase, Phase::decode);
 }

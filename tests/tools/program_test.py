@@ -280,7 +280,7 @@ class BadInput(Case):
         self.bad("sample", says="--model")
         self.bad("sample", *FASHION, "--sampler", "euler", says="euler")
         self.bad("nonsense", says="nonsense")
-        self.bad(says="subcommand")
+        self.bad(says="say what to do")
 
     def test_routers(self):
         router = ["--router", DATA / "l2c/router_random.pt"]
@@ -336,7 +336,7 @@ class BadInput(Case):
     def test_models(self):
         self.bad("sample", "--model", ASSETS / "dit.safetensors", "--arch", "DiT-S/2", *self.out,
                  says="dit.safetensors")
-        self.bad("sample", "--model", DATA / "dit_tiny/weights.safetensors", *self.out, says="DiT-XL/2")
+        self.bad("sample", "--model", DATA / "dit_tiny/state_dict.pt", *self.out, says="DiT-XL/2")
         self.bad("sample", "--model", DATA / "dit_tiny/weights.safetensors", "--arch", "DiT-XXL/3",
                  *self.out, says="DiT-XXL/3")
         self.bad("sample", "--model", self.folder, *self.out, says="directory")

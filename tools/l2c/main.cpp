@@ -28,7 +28,7 @@ int run(int argc, char** argv) {
       "l2c makes images with diffusion transformers, reusing layer outputs between denoising "
       "steps."};
   app.name("l2c");
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // none at all gets a message of our own, below
   app.set_version_flag("--version", l2c::build_info().version);
   app.footer("Exit codes: 0 done, 1 failed while running, 2 bad input, 130 interrupted.");
   add_sample(app);
@@ -41,6 +41,10 @@ int run(int argc, char** argv) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
     app.exit(error, stdout_stream(), stderr_stream());
+    return input_error;
+  }
+  if (app.get_subcommands().empty()) {
+    complain("say what to do: sample, plan, inspect or doctor (l2c --help shows them)");
     return input_error;
   }
   return ok;

@@ -16,6 +16,7 @@
 #include "l2c/io/png.h"
 #include "l2c/sampling/contact_sheet.h"
 #include "l2c/sampling/pipeline.h"
+#include "l2c/sampling/planning.h"
 #include "report.h"
 
 namespace l2c::cli {
@@ -112,6 +113,10 @@ io::Bitmap sheet(const Result& result, const Request& request) {
   return contact_sheet(by_row, classes);
 }
 
+std::string spacing_of(const Request& request) {
+  return plan_shape(1, request.spacing, request.steps, "").spacing;
+}
+
 nlohmann::ordered_json settings_json(const SampleOptions& options, const Cache& cache,
                                      const Request& request, const Pipeline& pipeline) {
   nlohmann::ordered_json json{{"model", options.model},
@@ -120,7 +125,7 @@ nlohmann::ordered_json settings_json(const SampleOptions& options, const Cache& 
                               {"policy", cache.policy ? cache.policy->name() : "compute all"},
                               {"router", options.cache.router},
                               {"sampler", options.step.sampler},
-                              {"spacing", request.spacing},
+                              {"spacing", spacing_of(request)},
                               {"eta", request.eta},
                               {"cfg_scale", request.guidance},
                               {"cfg_channels", options.cfg_channels},

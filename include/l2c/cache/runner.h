@@ -1,6 +1,8 @@
 // Carrying out a plan.
 #pragma once
 
+#include <vector>
+
 #include "l2c/cache/plan.h"
 #include "l2c/cache/policy.h"
 #include "l2c/cache/store.h"
@@ -22,16 +24,19 @@ class PlanRun final : public CacheRun, private BranchRunner {
   Evaluation evaluation_;
 };
 
-// Passes everything on to another runner and counts what was really computed.
+// Passes everything on to another runner and counts what was really computed: in all, and, where
+// `by_unit` is given (one entry a unit, outlives this), by adding to the unit's entry.
 class CountingRunner final : public BranchRunner {
  public:
-  explicit CountingRunner(BranchRunner& inner) : inner_(inner) {}
+  explicit CountingRunner(BranchRunner& inner, std::vector<int>* by_unit = nullptr)
+      : inner_(inner), by_unit_(by_unit) {}
   BranchValue branch(BranchId id, BranchFunction compute) override;
   void trunk(Trunk& trunk) override { inner_.trunk(trunk); }
   [[nodiscard]] int computed() const { return computed_; }
 
  private:
   BranchRunner& inner_;
+  std::vector<int>* by_unit_;
   int computed_ = 0;
 };
 
