@@ -41,7 +41,7 @@ TEST_F(DitTinyForward, Embeddings) {
 }
 
 TEST_F(DitTinyForward, Modulations) {
-  const auto all = dit->modulations(golden.tensor("c"));
+  const auto all = dit->modulations(golden.tensor("c").to(test::device()));
   for (int i = 0; i < 4; ++i) {
     expect(all.narrow(1, i * 384, 384), fmt::format("blocks.{}.adaln", i), "adaln");
   }
@@ -231,7 +231,7 @@ TEST(FashionForward, Output) {
   const auto golden = io::SafetensorsFile::open(test::data("fashion_mnist/forward.safetensors"));
   const auto checkpoint =
       io::open_checkpoint(test::source_dir() / "assets/fashion-mnist/dit.safetensors");
-  const auto dit = DiT::load(resolve_dit_config("", checkpoint), checkpoint);
+  const auto dit = DiT::load(resolve_dit_config("", checkpoint), checkpoint, test::device());
   const auto in = test::input_of(golden);
   const c10::InferenceMode inference;
   ComputeAllRunner runner;

@@ -11,10 +11,13 @@ io::Checkpoint tiny_checkpoint() {
   return io::open_checkpoint(data("dit_tiny/weights.safetensors"));
 }
 
-std::shared_ptr<const DiT> tiny_dit() { return DiT::load(tiny_config(), tiny_checkpoint()); }
+std::shared_ptr<const DiT> tiny_dit() {
+  return DiT::load(tiny_config(), tiny_checkpoint(), device());
+}
 
 ModelInput input_of(const io::SafetensorsFile& golden) {
-  return {golden.tensor("x"), golden.tensor("t"), golden.tensor("y")};
+  return {golden.tensor("x").to(device()), golden.tensor("t").to(device()),
+          golden.tensor("y").to(device())};
 }
 
 BranchValue RecordingRunner::branch(BranchId id, BranchFunction compute) {

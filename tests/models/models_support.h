@@ -14,9 +14,9 @@ namespace l2c::test {
 DiTConfig tiny_config();
 // The golden weights, opened once a call.
 io::Checkpoint tiny_checkpoint();
-std::shared_ptr<const DiT> tiny_dit();
+std::shared_ptr<const DiT> tiny_dit();  // on device()
 
-// forward.safetensors of dit_tiny or fashion_mnist.
+// forward.safetensors of dit_tiny or fashion_mnist, on device().
 struct ModelInput {
   at::Tensor x, t, y;
 };

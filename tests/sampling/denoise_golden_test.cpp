@@ -25,6 +25,14 @@ struct Trace {
   DenoiseResult result;
 };
 
+// The conditional half of a golden's guided batch, on the device under test.
+at::Tensor first_images(const io::SafetensorsFile& golden, const std::string& tensor,
+                        std::int64_t step = -1) {
+  auto value = golden.tensor(tensor);
+  if (step >= 0) value = value[step];
+  return value.narrow(0, 0, images).to(test::device());
+}
+
 Trace run(const std::string& spacing, const CachePolicy& policy, const io::SafetensorsFile& golden,
           bool ddpm = false) {
   const auto model = test::tiny_model();
@@ -37,7 +45,7 @@ Trace run(const std::string& spacing, const CachePolicy& policy, const io::Safet
       .step =
           [&](int i, int evaluation, const at::Tensor& x, const at::Tensor& output) {
             if (!ddpm) return ddim_step(schedule, i, x, output, 0, {});
-            const auto noise = golden.tensor("noise")[evaluation].narrow(0, 0, images);
+            const auto noise = first_images(golden, "noise", evaluation);
             return ddpm_step(schedule, i, x, output, noise);
           },
       .guidance = {.scale = 4, .channels = 3},
@@ -48,8 +56,7 @@ Trace run(const std::string& spacing, const CachePolicy& policy, const io::Safet
             trace.samples.push_back(view.sample.clone());
             trace.pred_xstarts.push_back(view.pred_xstart.clone());
           }};
-  trace.result = denoise(job, golden.tensor("z").narrow(0, 0, images),
-                         golden.tensor("y").narrow(0, 0, images));
+  trace.result = denoise(job, first_images(golden, "z"), first_images(golden, "y"));
   return trace;
 }
 

@@ -34,7 +34,9 @@ TEST_P(FashionSamples, MatchPyTorch) {
     const auto file = test::source_dir() / "assets/fashion-mnist" / param.router;
     request.cache = std::make_shared<LearnedRouter>(Router::load(file), param.threshold);
   }
-  const auto result = Pipeline::load(test::fashion_model()).sample(request);
+  LoadOptions options;
+  options.device = test::device().str();
+  const auto result = Pipeline::load(test::fashion_model(), options).sample(request);
   const auto pixels = at::tensor(at::ArrayRef<float>(result.latents.values))
                           .reshape(result.latents.shape)
                           .clamp(-1, 1);

@@ -27,6 +27,12 @@ class Report : public ::testing::Environment {
     entry.tolerance = tolerance;
     ++entry.tensors;
   }
+  void SetUp() override {
+    const auto wanted = device();
+    if (wanted.is_cuda() && !at::hasCUDA()) {
+      GTEST_SKIP() << "no GPU for " << wanted << ": this build or machine has no CUDA";
+    }
+  }
   void TearDown() override {
     for (const auto& [name, entry] : largest_) {
       fmt::print("[ GOLDEN   ] {}: largest error {:.2e} over {} tensors (tolerance {:.0e})\n", name,
@@ -59,6 +65,11 @@ struct ScratchRoot {
 
 std::filesystem::path data(const std::string& name) {
   return std::filesystem::path(L2C_TEST_DATA) / name;
+}
+
+at::Device device() {
+  const char* name = std::getenv("L2C_TEST_DEVICE");
+  return at::Device(name ? name : "cpu");
 }
 
 std::filesystem::path source_dir() { return L2C_SOURCE_DIR; }

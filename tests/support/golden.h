@@ -19,6 +19,10 @@ std::filesystem::path shared_reference(const std::string& name);
 // A fresh folder for one test, removed when the process ends.
 std::filesystem::path scratch();
 
+// Where golden tests run: the CPU, or $L2C_TEST_DEVICE ("cuda:0"; the ctest label gpu sets it). A
+// program whose device is not there skips all its tests with a message.
+at::Device device();
+
 // max|a - b| / max|b| over the tensor, in double. Infinite for unlike shapes or non-finite values.
 double relative_error(const at::Tensor& actual, const at::Tensor& expected);
 

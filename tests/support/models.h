@@ -20,9 +20,9 @@ inline io::Checkpoint tiny_checkpoint() {
   return io::open_checkpoint(data("dit_tiny/weights.safetensors"));
 }
 
-// The model of the dit_tiny goldens.
-inline std::shared_ptr<const DiT> tiny_model(at::Device device = at::kCPU) {
-  return DiT::load(tiny_config(), tiny_checkpoint(), device);
+// The model of the dit_tiny goldens, on device().
+inline std::shared_ptr<const DiT> tiny_model() {
+  return DiT::load(tiny_config(), tiny_checkpoint(), device());
 }
 
 inline std::filesystem::path fashion_model() {

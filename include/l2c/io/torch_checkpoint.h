@@ -4,9 +4,9 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -21,11 +21,12 @@ using PickleList = std::vector<PicklePtr>;                        // list, tuple
 using PickleDict = std::vector<std::pair<PicklePtr, PicklePtr>>;  // dict, OrderedDict, in order
 
 // An object of a class the reader does not build (argparse.Namespace, an optimizer, a numpy
-// scalar): its name and whatever was pickled for it, unexecuted.
+// scalar): its name and whatever was pickled for it, unexecuted. A class or function by itself has
+// no arguments.
 struct PickleObject {
-  std::string type;  // "module.name"
-  PicklePtr arguments;
-  PicklePtr state;  // may be null
+  std::string type;     // "module.name"
+  PicklePtr arguments;  // may be null
+  PicklePtr state;      // may be null
 };
 
 struct PickleValue {
@@ -42,7 +43,9 @@ struct PickleValue {
 // The object saved in the file. Tensors of any saved device (cuda:0 included) come as CPU tensors
 // that read the mapped file. Throws InputError: not such a file (the pre-1.6 format without zip
 // included, with what to do about it), truncated, compressed entries, an opcode or a tensor
-// constructor outside the list, a storage shorter than its tensors.
+// storage outside the list, an integer of more than 64 bits, a storage shorter than its tensors, an
+// expanded view (more elements than its storage), cycles, nesting beyond 100, more than 5 million
+// objects. Checksums are compared for the pickled part, not for the tensors' data. Thread-safe.
 PicklePtr read_torch_file(const std::filesystem::path& path);
 
 // True when the file starts like a zip archive.
