@@ -62,15 +62,23 @@ Guidance make_guidance(const Request& request, const DenoiserInfo& info) {
   return guidance;
 }
 
+// The official scripts keep a guided batch whole, both halves starting from the same noise: such a
+// tensor serves as well as its first half.
+at::Tensor first_of_equal_halves(at::Tensor noise, std::int64_t images) {
+  if (noise.size(0) != 2 * images) return noise;
+  auto first = noise.narrow(0, 0, images);
+  return at::equal(first, noise.narrow(0, images, images)) ? first : noise;
+}
+
 at::Tensor checked_noise(const Latents& noise, std::size_t images, const DenoiserInfo& info) {
   const std::array<std::int64_t, 4> expected{static_cast<std::int64_t>(images), info.in_channels,
                                              info.input_size, info.input_size};
-  if (noise.shape != expected) {
+  const auto tensor = first_of_equal_halves(to_tensor(noise), expected[0]);
+  if (tensor.sizes() != at::IntArrayRef(expected)) {
     throw InputError(fmt::format(
         "the initial noise has shape [{}], expected [{}] (images, channels, height, width)",
         fmt::join(noise.shape, ", "), fmt::join(expected, ", ")));
   }
-  auto tensor = to_tensor(noise);
   const auto finite = tensor.isfinite().flatten(1).all(1);
   if (!finite.all().item<bool>()) {
     const auto bad = finite.logical_not().to(at::kInt).argmax().item<std::int64_t>();

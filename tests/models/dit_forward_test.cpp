@@ -25,7 +25,7 @@ class DitTinyForward : public ::testing::Test {
   }
   io::SafetensorsFile golden =
       io::SafetensorsFile::open(test::data("dit_tiny/forward.safetensors"));
-  std::shared_ptr<const DiT> dit = test::tiny_dit();
+  std::shared_ptr<const DiT> dit = test::tiny_model();
   test::ModelInput in = test::input_of(golden);
   const c10::InferenceMode inference;
 };

@@ -28,7 +28,7 @@ std::shared_ptr<const DiT> load(const std::string& file, io::Weights weights = i
 }
 
 TEST(DitLoad, EveryFormatGivesTheSameModel) {
-  const auto reference = test::tiny_dit();
+  const auto reference = test::tiny_model();
   const auto output = output_of(*reference);
   for (const char* file : {"dit_tiny/state_dict.pt", "dit_tiny/train_checkpoint.pt"}) {
     const auto dit = load(file);
@@ -45,7 +45,7 @@ TEST(DitLoad, ModelAndEmaOfATrainingCheckpointDiffer) {
 }
 
 TEST(DitLoad, Info) {
-  const auto dit = test::tiny_dit();
+  const auto dit = test::tiny_model();
   const DenoiserInfo& info = dit->info();
   EXPECT_EQ(info.architecture, "DiT (custom)");
   EXPECT_EQ(info.fingerprint.size(), 32U);
@@ -96,7 +96,7 @@ TEST(DitLoad, LoadedInInferenceModeItStillServesTraining) {
   std::shared_ptr<const DiT> dit;
   {
     const c10::InferenceMode inference;
-    dit = test::tiny_dit();
+    dit = test::tiny_model();
   }
   const auto in =
       test::input_of(io::SafetensorsFile::open(test::data("dit_tiny/forward.safetensors")));

@@ -5,16 +5,6 @@
 
 namespace l2c::test {
 
-DiTConfig tiny_config() { return dit_config(data("dit_tiny/config.json").string()); }
-
-io::Checkpoint tiny_checkpoint() {
-  return io::open_checkpoint(data("dit_tiny/weights.safetensors"));
-}
-
-std::shared_ptr<const DiT> tiny_dit() {
-  return DiT::load(tiny_config(), tiny_checkpoint(), device());
-}
-
 ModelInput input_of(const io::SafetensorsFile& golden) {
   return {golden.tensor("x").to(device()), golden.tensor("t").to(device()),
           golden.tensor("y").to(device())};

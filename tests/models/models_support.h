@@ -5,16 +5,11 @@
 #include <memory>
 #include <string>
 
-#include "l2c/io/checkpoint.h"
 #include "l2c/models/dit.h"
 #include "support/golden.h"
+#include "support/models.h"
 
 namespace l2c::test {
-
-DiTConfig tiny_config();
-// The golden weights, opened once a call.
-io::Checkpoint tiny_checkpoint();
-std::shared_ptr<const DiT> tiny_dit();  // on device()
 
 // forward.safetensors of dit_tiny or fashion_mnist, on device().
 struct ModelInput {

@@ -122,6 +122,21 @@ TEST(Pipeline, InitialNoiseReplacesTheSeed) {
   EXPECT_EQ(pipeline.sample(asked).latents.values, result.latents.values);
 }
 
+TEST(Pipeline, TakesTheNoiseOfAGuidedBatchWhole) {
+  const auto pipeline = tiny();
+  auto asked = request();
+  std::vector<float> half(6 * 4 * 8 * 8);
+  for (std::size_t i = 0; i < half.size(); ++i) half[i] = static_cast<float>(i % 7) - 3;
+  asked.initial_noise = Latents{.shape = {6, 4, 8, 8}, .values = half};
+  const auto expected = pipeline.sample(asked).latents.values;
+  auto whole = half;
+  whole.insert(whole.end(), half.begin(), half.end());
+  asked.initial_noise = Latents{.shape = {12, 4, 8, 8}, .values = whole};
+  EXPECT_EQ(pipeline.sample(asked).latents.values, expected);
+  asked.initial_noise->values.back() += 1;
+  EXPECT_THROW((void)pipeline.sample(asked), InputError);
+}
+
 TEST(Pipeline, CountsWhatRan) {
   const auto pipeline = tiny();
   auto asked = request(20);

@@ -35,7 +35,8 @@ struct Request {
   int batch_size = 16;  // images at a time
   // What to reuse; null: compute everything.
   std::shared_ptr<const CachePolicy> cache;
-  // Instead of the seed's: [images, C, S, S].
+  // Instead of the seed's: [images, C, S, S]; or [2 * images, C, S, S] with equal halves, as the
+  // official scripts keep a guided batch.
   std::optional<Latents> initial_noise;
 };
 
