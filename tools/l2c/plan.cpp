@@ -71,25 +71,30 @@ nlohmann::ordered_json plan_json(const Planned& planned) {
   return json;
 }
 
+// "1.781 T", or "1.520 G" for small models.
+std::string macs_text(double macs) {
+  return macs >= 1e11 ? fmt::format("{:.3f} T", macs / 1e12) : fmt::format("{:.3f} G", macs / 1e9);
+}
+
 void print_plan(const PlanOptions& options, const Planned& planned) {
   const PlanCost& cost = planned.cost;
-  constexpr double tera = 1e12;
   say(heat_map(planned.plan, planned.shape, stdout_is_terminal()));
   if (options.target_speedup) {
     say(fmt::format("asked for an ideal speed-up of {:.4g}x: threshold {:.9g} gives {:.4f}x\n",
                     *options.target_speedup, planned.cache.threshold, cost.ideal_speedup));
   }
-  say(fmt::format(
-      "{}, {} steps\n"
-      "  branches reused        {} of {} at the cache steps ({} computed in all)\n"
-      "  MACs, paper's count    {:.3f} T -> {:.3f} T (one image, no guidance)\n"
-      "  MACs, true count       {:.3f} T -> {:.3f} T (attention products counted)\n"
-      "  ideal speed-up         {:.3f}x\n"
-      "  stored for one image   {} (fp32, guided)",
-      planned.cache.policy->name(), planned.plan.evaluations(), cost.reused,
-      cost.cache_step_branches, cost.computed, cost.paper_macs_full / tera,
-      cost.paper_macs_plan / tera, cost.true_macs_full / tera, cost.true_macs_plan / tera,
-      cost.ideal_speedup, bytes_text(static_cast<double>(cost.cache_bytes))));
+  say(
+      fmt::format("{}, {} steps\n"
+                  "  branches reused        {} of {} at the cache steps ({} computed in all)\n"
+                  "  MACs, paper's count    {} -> {} (one image, no guidance)\n"
+                  "  MACs, true count       {} -> {} (attention products counted)\n"
+                  "  ideal speed-up         {:.3f}x\n"
+                  "  stored for one image   {} (fp32, guided)",
+                  planned.cache.policy->name(), planned.plan.evaluations(), cost.reused,
+                  cost.cache_step_branches, cost.computed, macs_text(cost.paper_macs_full),
+                  macs_text(cost.paper_macs_plan), macs_text(cost.true_macs_full),
+                  macs_text(cost.true_macs_plan), cost.ideal_speedup,
+                  bytes_text(static_cast<double>(cost.cache_bytes))));
 }
 
 void plan(const PlanOptions& options) {
