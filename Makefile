@@ -36,6 +36,13 @@ test: build ## set up, build everything, run all tests and checks
 	@echo "testing ($(PRESET))"
 	@ctest --preset $(PRESET)
 
+.PHONY: goldens
+goldens: build ## print each golden file with its largest error
+	@for module in models diffusion sampling; do \
+	  $(BUILD)/tests/$$module/test_$$module >$(BUILD)/goldens.log || { cat $(BUILD)/goldens.log; exit 1; }; \
+	  grep GOLDEN $(BUILD)/goldens.log; \
+	done
+
 .PHONY: deps
 deps: ## get what is missing: Debian packages, LibTorch, clang-format
 	@scripts/deps.sh
