@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -16,6 +15,7 @@
 #include "l2c/cache/router.h"
 #include "l2c/core/error.h"
 #include "l2c/core/torch.h"
+#include "l2c/io/file.h"
 #include "l2c/io/safetensors.h"
 #include "l2c/io/torch_checkpoint.h"
 #include "router_published.h"
@@ -112,13 +112,11 @@ FileKind kind_of(const std::filesystem::path& path) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) fail(path, "is a directory, not a file");
   if (!std::filesystem::exists(path, error)) fail(path, "there is no such file");
-  std::ifstream stream(path, std::ios::binary);
-  char start[9] = {};
-  stream.read(start, sizeof start);
-  if (stream.gcount() == 0 && !stream.eof()) fail(path, "cannot be read");
+  const auto file = io::MappedFile::open(path);
+  const auto bytes = file->bytes();
   if (io::looks_like_torch_zip(path)) return FileKind::torch;
-  if (start[8] == '{') return FileKind::safetensors;
-  return start[0] == '\x80' ? FileKind::torch : FileKind::unknown;
+  if (bytes.size() > 8 && bytes[8] == std::byte{'{'}) return FileKind::safetensors;
+  return !bytes.empty() && bytes[0] == std::byte{0x80} ? FileKind::torch : FileKind::unknown;
 }
 
 }  // namespace

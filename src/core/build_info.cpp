@@ -85,8 +85,10 @@ std::vector<std::string> find_gpus() {
 
 }  // namespace
 
+std::string version() { return L2C_VERSION; }
+
 BuildInfo build_info() {
-  return {.version = L2C_VERSION,
+  return {.version = version(),
           .compiler = compiler_name(),
           .libtorch = TORCH_VERSION,
           .cpu_capability = at::get_cpu_capability(),

@@ -73,7 +73,16 @@ Section choose_section(const std::filesystem::path& path, const PickleValue& roo
         path.string(), describe(*all)));
   }
   if (ema != nullptr && weights == Weights::ema) return {"ema", ema};
-  if (model != nullptr) return {"model", model};
+  if (model != nullptr) {
+    if (weights == Weights::ema) {
+      log::warning(fmt::format("'{}' has no ema weights: using its model weights", path.string()));
+    }
+    return {"model", model};
+  }
+  if (weights == Weights::model) {
+    log::warning(
+        fmt::format("'{}' is a bare state_dict: it has no choice of weights", path.string()));
+  }
   if (const PickleDict* nested = find_dict(root, "state_dict")) return {"", nested};
   return {"", all};
 }
@@ -109,8 +118,12 @@ Checkpoint open_torch(const std::filesystem::path& path, Weights weights) {
           .metadata = {}};
 }
 
-Checkpoint open_safetensors(const std::filesystem::path& path) {
+Checkpoint open_safetensors(const std::filesystem::path& path, Weights weights) {
   const SafetensorsFile file = SafetensorsFile::open(path);
+  if (weights == Weights::model) {
+    log::warning(
+        fmt::format("'{}' is a safetensors file: it has no choice of weights", path.string()));
+  }
   return {.path = path,
           .format = "safetensors",
           .section = "",
@@ -130,7 +143,7 @@ Checkpoint open_checkpoint(const std::filesystem::path& path, Weights weights) {
   const auto bytes = file->bytes();
   if (ZipArchive::recognises(bytes) || looks_like_legacy(bytes)) return open_torch(path, weights);
   if (looks_like_safetensors(bytes) || path.extension() == ".safetensors") {
-    return open_safetensors(path);
+    return open_safetensors(path, weights);
   }
   throw InputError(fmt::format(
       "'{}' ({} bytes) is no checkpoint: expected a safetensors file or a zip file of torch.save "

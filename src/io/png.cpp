@@ -16,7 +16,7 @@ namespace l2c::io {
 namespace {
 
 // Enough for any grid of samples; keeps a hostile file from asking for more memory than that.
-constexpr std::uint64_t kMostPixels = std::uint64_t{1} << 28;
+constexpr auto kMostPixels = static_cast<std::uint64_t>(most_png_pixels);
 
 // libpng's simplified interface: errors come back as values, no longjmp through C++ frames.
 class Image {

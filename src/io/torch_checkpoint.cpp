@@ -2,17 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
-#include <ios>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "l2c/core/error.h"
@@ -96,11 +93,15 @@ bool looks_like_legacy(std::span<const std::byte> bytes) noexcept {
 }
 
 bool looks_like_torch_zip(const std::filesystem::path& path) {
-  std::array<char, 4> start{};
-  std::ifstream file(path, std::ios::binary);
-  file.read(start.data(), start.size());
-  const auto count = static_cast<std::size_t>(std::max<std::streamsize>(file.gcount(), 0));
-  return ZipArchive::recognises(std::as_bytes(std::span(start).first(count)));
+  // A pipe would block, and what is not there is no zip file.
+  std::error_code error;
+  return std::filesystem::is_regular_file(path, error) &&
+         ZipArchive::recognises(MappedFile::open(path)->bytes());
+}
+
+void verify_torch_file(const std::filesystem::path& path) {
+  const ZipArchive archive(MappedFile::open(path));
+  for (const auto& [name, entry] : archive.entries()) (void)archive.checked_bytes(name);
 }
 
 PicklePtr read_torch_file(const std::filesystem::path& path) {

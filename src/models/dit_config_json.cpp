@@ -73,7 +73,7 @@ Json parse_object(std::string_view text, std::string_view where) {
   Json json;
   try {
     json = Json::parse(text);
-  } catch (const Json::parse_error& error) {
+  } catch (const Json::exception& error) {  // out_of_range, too: 1e999 is not a number we can hold
     throw InputError(fmt::format("{}: not JSON: {}", where, error.what()));
   }
   if (!json.is_object()) {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <new>
 #include <numeric>
 #include <utility>
 
@@ -16,6 +15,7 @@
 #include "l2c/io/checkpoint.h"
 #include "l2c/models/dit.h"
 #include "l2c/sampling/denoise.h"
+#include "our_errors.h"
 #include "prepare.h"
 #include "tensors.h"
 
@@ -184,10 +184,14 @@ class Run {
 }  // namespace
 
 Pipeline Pipeline::load(const std::filesystem::path& model, const LoadOptions& options) {
-  const auto device = parse_device(options.device);
-  const auto checkpoint = io::open_checkpoint(model, parse_weights(options.weights));
-  const auto config = resolve_dit_config(options.architecture, checkpoint);
-  return Pipeline(DiT::load(config, checkpoint, device));
+  std::shared_ptr<const Denoiser> loaded;
+  with_our_errors("the model needs more; close other programs or take another device", [&] {
+    const auto device = parse_device(options.device);
+    const auto checkpoint = io::open_checkpoint(model, parse_weights(options.weights));
+    const auto config = resolve_dit_config(options.architecture, checkpoint);
+    loaded = DiT::load(config, checkpoint, device);
+  });
+  return Pipeline(std::move(loaded));
 }
 
 Pipeline::Pipeline(std::shared_ptr<const Denoiser> model) {
@@ -198,13 +202,11 @@ Pipeline::Pipeline(std::shared_ptr<const Denoiser> model) {
 
 Result Pipeline::sample(const Request& request, const ProgressFunction& progress,
                         std::stop_token stop) const {
-  try {
-    return Run(*impl_->model, request, progress, std::move(stop))();
-  } catch (const c10::Error& error) {
-    throw RunError(fmt::format("LibTorch failed: {}", error.what_without_backtrace()));
-  } catch (const std::bad_alloc&) {
-    throw RunError(fmt::format("out of memory: try a batch size below {}", request.batch_size));
-  }
+  Result result;
+  const auto advice = fmt::format("try a batch size below {}", request.batch_size);
+  with_our_errors(advice,
+                  [&] { result = Run(*impl_->model, request, progress, std::move(stop))(); });
+  return result;
 }
 
 std::optional<CachePlan> Pipeline::plan(const Request& request) const {

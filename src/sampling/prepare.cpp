@@ -16,9 +16,19 @@ namespace l2c {
 
 namespace {
 
+// All results of one request stay in memory.
+constexpr int most_images = 1'000'000;
+
 void check_numbers(const Request& request) {
   if (request.per_class < 1) {
     throw InputError(fmt::format("{} images a class: give at least 1", request.per_class));
+  }
+  const auto images = static_cast<double>(request.labels.size()) * request.per_class;
+  if (images > most_images) {
+    throw InputError(
+        fmt::format("{:.0f} images at once: {} are the most; ask for parts of them, "
+                    "each with its own seed",
+                    images, most_images));
   }
   if (request.batch_size < 1) {
     throw InputError(fmt::format("batch size {}: give at least 1", request.batch_size));

@@ -132,7 +132,8 @@ TEST_P(BadDitConfig, IsRefused) {
 INSTANTIATE_TEST_SUITE_P(
     Fields, BadDitConfig,
     ::testing::Values(
-        BadConfig{"{", "not JSON"}, BadConfig{"[1]", "a configuration is a JSON object"},
+        BadConfig{"{", "not JSON"}, BadConfig{R"({"mlp_ratio": 1e999})", "not JSON"},
+        BadConfig{"[1]", "a configuration is a JSON object"},
         BadConfig{R"({"depth": "28"})", "depth must be an integer, not \"28\""},
         BadConfig{R"({"depth": 2.5})", "depth must be an integer, not 2.5"},
         BadConfig{R"({"depth": 0})", "depth is 0, but must be 1"},

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import zipfile
 from pathlib import Path
 
 import tensor_file
@@ -145,6 +146,13 @@ class Sample(Case):
         self.assertIn("false-colour preview", done.stderr)
         self.assertEqual(png_size(out), (12, 12))
 
+    def test_weights_without_a_choice_are_noted(self):
+        stats = ["--labels", 1, "--steps", 1, "--stats", self.folder / "s.json"]
+        done = l2c("sample", *TINY, *stats, "--weights", "model")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("no choice of weights", done.stderr)
+        self.assertNotIn("no choice of weights", l2c("sample", *TINY, *stats).stderr)
+
     def test_progress_is_plain_lines_without_a_terminal(self):
         done = l2c("sample", *TINY, "--labels", "1", "--steps", 10, "--stats", self.folder / "s.json")
         self.assertIn("step 5 of 10", done.stderr)
@@ -219,6 +227,7 @@ class Inspect(Case):
 
     def test_a_training_checkpoint(self):
         seen = self.inspect(DATA / "dit_tiny/train_checkpoint.pt")
+        self.assertNotEqual(seen["fingerprint"], seen["model_fingerprint"])
         self.assertEqual((seen["section"], seen["config"]["hidden_size"]), ("ema", 64))
 
     def test_routers_of_both_formats(self):
@@ -243,6 +252,37 @@ class Inspect(Case):
         self.fails(2, "inspect", cut, says="cut.pt")
         self.fails(2, "inspect", self.folder, says="directory")
         self.fails(2, "inspect", self.folder / "nothing", says="nothing")
+        text = self.folder / "notes.txt"
+        text.write_text("no checkpoint at all")
+        self.fails(2, "inspect", text, says="is no checkpoint")
+        legacy = self.folder / "legacy.pt"
+        legacy.write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.")
+        self.fails(2, "inspect", legacy, says="before PyTorch 1.6")
+
+    def test_damaged_weights_of_a_zip_file(self):
+        raw = bytearray((DATA / "dit_tiny/train_checkpoint.pt").read_bytes())
+        with zipfile.ZipFile(DATA / "dit_tiny/train_checkpoint.pt") as archive:
+            entry = max((e for e in archive.infolist() if "/data/" in e.filename),
+                        key=lambda e: e.header_offset)
+        name, extra = struct.unpack("<HH", raw[entry.header_offset + 26:entry.header_offset + 30])
+        raw[entry.header_offset + 30 + name + extra] ^= 1
+        damaged = self.folder / "damaged.pt"
+        damaged.write_bytes(raw)
+        self.fails(2, "inspect", damaged, says=["damaged.pt", "checksum"])
+
+    def test_nan_in_the_other_section_of_a_training_checkpoint(self):
+        # The model weights come first in the file: the first storage, set to NaN with its checksum.
+        source = DATA / "dit_tiny/train_checkpoint.pt"
+        bad = self.folder / "nan.pt"
+        with zipfile.ZipFile(source) as old, zipfile.ZipFile(bad, "w") as new:
+            for entry in old.infolist():
+                data = old.read(entry)
+                if entry.filename.endswith("/data/0"):
+                    data = struct.pack("<f", float("nan")) + data[4:]
+                new.writestr(entry.filename, data)
+        self.fails(2, "inspect", bad, says="NaN")
+
+    def test_nan_in_a_tensor_file(self):
         nan = self.folder / "nan.safetensors"
         tensor_file.write(nan, {"a": ([2], [1.0, float("nan")])})
         self.fails(2, "inspect", nan, says=["tensor a", "NaN"])
@@ -297,6 +337,8 @@ class BadInput(Case):
         self.fashion("--router", self.folder, says="directory")
         self.fashion("--compare", says="--router")
         self.bad("plan", "--arch", "DiT-XL/2", *own, says=["28", "8"])
+        self.bad("plan", "--arch", ASSETS / "config.json", *own, "--threshold", 0.1,
+                 "--target-speedup", 1.2, says="--threshold")
 
     def test_router_with_nan(self):
         path = self.folder.parent / f"{self.folder.name}.nan.safetensors"
@@ -320,6 +362,8 @@ class BadInput(Case):
         self.fashion("--labels", "3,10", says="label 10")
         self.fashion("--per-class", 0, says="0 images")
         self.fashion("--batch-size", 0, says="batch size 0")
+        self.fashion("--per-class", 2000000000, says=["images at once", "1000000"])
+        self.fashion("--per-class", 50000, says=["500000 images", "PNG"])
         self.fashion("--threads", 0, says="0")
         self.fashion("--device", "cuda:99", says="cuda")
         self.fashion("--device", "tpu", says="tpu")
@@ -345,6 +389,7 @@ class BadInput(Case):
     def test_outputs(self):
         fashion = ["sample", *FASHION, "--labels", 1, "--steps", 2]
         self.bad(*fashion, "--out", self.folder, says="directory")
+        self.bad(*fashion, *self.out, "--stats", self.folder / "x.png", says="same path")
         self.bad(*fashion, "--out", self.folder / "missing/x.png", says="missing")
         self.bad(*fashion, "--save-latents", "/proc/x.safetensors", says="/proc")
 
@@ -353,6 +398,26 @@ class BadInput(Case):
         self.fails(1, *fashion, "--out", "/dev/full", says="/dev/full")
         self.fails(1, *fashion, "--save-latents", "/dev/full", says="/dev/full")
         self.fails(1, *fashion, "--stats", "/dev/full", says="/dev/full")
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([PROGRAM, "doctor"], stdout=full, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("standard output", done.stderr)
+
+    def test_a_failing_picture_does_not_lose_the_numbers(self):
+        latents, stats = self.folder / "l.safetensors", self.folder / "s.json"
+        self.fails(1, "sample", *FASHION, "--labels", 1, "--steps", 2, "--out", "/dev/full",
+                   "--save-latents", latents, "--stats", stats, says="/dev/full")
+        self.assertEqual(self.left_behind(), ["l.safetensors", "s.json"])
+
+    def test_names_that_are_not_utf8(self):
+        router = os.fsencode(self.folder.parent / f"{self.folder.name}.") + b"\xff.pt"
+        with open(router, "wb") as file:
+            file.write((ASSETS / "router20_fast.pt").read_bytes())
+        self.addCleanup(os.unlink, router)
+        done = subprocess.run([PROGRAM, "plan", "--json", "--arch", str(ASSETS / "config.json"),
+                               "--router", router], capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["reused"], 93)
 
 
 class Interrupt(Case):

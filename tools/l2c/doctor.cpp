@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "console.h"
 #include "l2c/core/build_info.h"
+#include "report.h"
 
 namespace l2c::cli {
 
@@ -28,7 +29,7 @@ void doctor(bool json) {
                                      {"threads", info.threads},
                                      {"cuda_build", info.cuda_build},
                                      {"gpus", info.gpus}};
-    say(out.dump(2));
+    say(json_text(out));
     return;
   }
   say(fmt::format("l2c            {}, built with {}", info.version, info.compiler));

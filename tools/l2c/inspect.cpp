@@ -6,17 +6,20 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "commands.h"
 #include "console.h"
 #include "l2c/cache/policies.h"
 #include "l2c/core/error.h"
 #include "l2c/io/checkpoint.h"
+#include "l2c/io/file.h"
 #include "l2c/io/safetensors.h"
 #include "l2c/io/torch_checkpoint.h"
 #include "l2c/models/dit.h"
 #include "l2c/models/dit_infer.h"
 #include "l2c/sampling/planning.h"
+#include "report.h"
 
 namespace l2c::cli {
 
@@ -30,7 +33,11 @@ bool is_probability(const std::pair<io::PicklePtr, io::PicklePtr>& entry) {
 }
 
 bool holds_router(const std::filesystem::path& path) {
+  const auto mapped = io::MappedFile::open(path);
   if (!io::looks_like_torch_zip(path)) {
+    // What begins otherwise is for open_checkpoint to refuse: it tells what the file looks like.
+    const auto start = mapped->bytes();
+    if (start.size() <= 8 || start[8] != std::byte{'{'}) return false;
     const auto file = io::SafetensorsFile::open(path);
     const auto format = file.metadata().find("format");
     return format != file.metadata().end() && format->second == "l2c-router";
@@ -85,9 +92,30 @@ void check_finite(const io::Checkpoint& checkpoint) {
   }
 }
 
+// The sections of a training checkpoint; a single unnamed one for every other file.
+std::vector<io::Checkpoint> open_sections(const std::string& path) {
+  std::vector<io::Checkpoint> sections;
+  if (io::looks_like_torch_zip(path)) {
+    io::verify_torch_file(path);
+    const auto root = io::read_torch_file(path);
+    if (root->find("ema") != nullptr) sections.push_back(io::open_checkpoint(path));
+    if (root->find("model") != nullptr) {
+      sections.push_back(io::open_checkpoint(path, io::Weights::model));
+    }
+  }
+  if (sections.empty()) sections.push_back(io::open_checkpoint(path));
+  return sections;
+}
+
+// Loading checks every name and shape.
+std::string checked_fingerprint(const io::Checkpoint& checkpoint, const DiTConfig& config) {
+  return DiT::load(config, checkpoint)->info().fingerprint;
+}
+
 Json describe_checkpoint(const std::string& path) {
-  const auto checkpoint = io::open_checkpoint(path);
-  check_finite(checkpoint);
+  const auto sections = open_sections(path);
+  for (const auto& section : sections) check_finite(section);
+  const auto& checkpoint = sections.front();
   std::int64_t elements = 0;
   std::int64_t bytes = 0;
   std::map<std::string, int> types;
@@ -112,19 +140,19 @@ Json describe_checkpoint(const std::string& path) {
   }
   const bool says = checkpoint.metadata.contains("config");
   const auto config = says ? resolve_dit_config("", checkpoint) : *inferred;
-  // Loading checks every name and shape.
-  const auto model = DiT::load(config, checkpoint);
   json["kind"] = "model";
   json["architecture"] = dit_name(config);
   json["described_as"] = describe_dit(config);
   json["config_from"] = says ? "the file's metadata" : "the shapes of its tensors";
   json["config"] = Json::parse(to_json(config));
-  json["fingerprint"] = model->info().fingerprint;
+  json["fingerprint"] = checked_fingerprint(checkpoint, config);
+  if (sections.size() > 1) json["model_fingerprint"] = checked_fingerprint(sections.back(), config);
   return json;
 }
 
 std::string value_text(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
+  return value.is_string() ? value.get<std::string>()
+                           : value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 void print(const std::string& path, const Json& json) {
@@ -149,7 +177,7 @@ void print(const std::string& path, const Json& json) {
 void inspect(const std::string& path, bool json) {
   const auto description = holds_router(path) ? describe_router(path) : describe_checkpoint(path);
   if (json) {
-    say(description.dump(2));
+    say(json_text(description));
   } else {
     print(path, description);
   }

@@ -29,7 +29,7 @@ int run(int argc, char** argv) {
       "steps."};
   app.name("l2c");
   app.require_subcommand(0, 1);  // none at all gets a message of our own, below
-  app.set_version_flag("--version", l2c::build_info().version);
+  app.set_version_flag("--version", l2c::version());
   app.footer("Exit codes: 0 done, 1 failed while running, 2 bad input, 130 interrupted.");
   add_sample(app);
   add_plan(app);
@@ -47,6 +47,8 @@ int run(int argc, char** argv) {
     complain("say what to do: sample, plan, inspect or doctor (l2c --help shows them)");
     return input_error;
   }
+  stdout_stream().flush();
+  if (!stdout_stream()) throw l2c::RunError("cannot write standard output: is its disk full?");
   return ok;
 }
 

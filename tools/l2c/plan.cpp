@@ -12,6 +12,7 @@
 #include "l2c/core/error.h"
 #include "l2c/models/dit_config.h"
 #include "l2c/sampling/planning.h"
+#include "report.h"
 
 namespace l2c::cli {
 
@@ -100,7 +101,7 @@ void print_plan(const PlanOptions& options, const Planned& planned) {
 void plan(const PlanOptions& options) {
   const auto planned = make_plan(options);
   if (options.json) {
-    say(plan_json(planned).dump(2));
+    say(json_text(plan_json(planned)));
   } else {
     print_plan(options, planned);
   }
@@ -115,8 +116,10 @@ void add_plan(CLI::App& app) {
   command->add_option("--arch", options->arch, "\"DiT-XL/2\", ... or a JSON file")->required();
   add_cache_options(*command, options->cache);
   add_step_options(*command, options->step);
-  command->add_option("--target-speedup", options->target_speedup,
-                      "choose the smallest threshold with at least this ideal speed-up");
+  command
+      ->add_option("--target-speedup", options->target_speedup,
+                   "choose the smallest threshold with at least this ideal speed-up")
+      ->excludes("--threshold");
   command->add_flag("--json", options->json, "numbers for programs");
   command->footer(
       "Example:\n"

@@ -97,9 +97,13 @@ nlohmann::ordered_json stats_json(const RunStats& stats,
   return json;
 }
 
+std::string json_text(const nlohmann::ordered_json& json) {
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
 void write_json(const std::string& path, const nlohmann::ordered_json& json) {
   io::AtomicFile file(path);
-  file.write(json.dump(2) + "\n");
+  file.write(json_text(json) + "\n");
   file.commit();
 }
 

@@ -26,6 +26,9 @@ std::string stats_table(const RunStats& stats, const std::optional<Comparison>& 
 nlohmann::ordered_json stats_json(const RunStats& stats,
                                   const std::optional<Comparison>& comparison);
 
+// Indented. Bytes that are not UTF-8 (file and tensor names may hold them) are replaced.
+std::string json_text(const nlohmann::ordered_json& json);
+
 // Writes JSON aside and renames. Throws InputError, RunError.
 void write_json(const std::string& path, const nlohmann::ordered_json& json);
 

@@ -5,6 +5,8 @@
 #include <CLI/Validators.hpp>
 #include <filesystem>
 #include <numeric>
+#include <set>
+#include <system_error>
 
 #include "arguments.h"
 #include "commands.h"
@@ -51,15 +53,21 @@ void check_outputs(SampleOptions& options) {
   if (options.out.empty() && options.save_latents.empty() && options.stats.empty()) {
     options.out = "samples.png";
   }
+  std::set<std::string> paths;
   for (const auto* path : {&options.out, &options.save_latents, &options.stats}) {
-    if (!path->empty()) io::check_writable(*path);
+    if (path->empty()) continue;
+    if (!paths.insert(*path).second) {
+      throw InputError(fmt::format("two outputs have the same path {}: give each its own", *path));
+    }
+    io::check_writable(*path);
   }
 }
 
 // F.safetensors or F.safetensors:tensor.
 Latents read_noise(const std::string& text) {
   const auto colon = text.rfind(':');
-  if (std::filesystem::exists(text) || colon == std::string::npos) return load_latents(text);
+  std::error_code error;
+  if (std::filesystem::exists(text, error) || colon == std::string::npos) return load_latents(text);
   return load_latents(text.substr(0, colon), text.substr(colon + 1));
 }
 
@@ -140,18 +148,37 @@ nlohmann::ordered_json settings_json(const SampleOptions& options, const Cache& 
   return json;
 }
 
+// The numbers before the picture: if that fails, the run's results are not lost.
 void write_outputs(const SampleOptions& options, const Request& request, const Result& result,
-                   const std::optional<Result>& full) {
+                   const std::optional<Result>& full, const nlohmann::ordered_json& stats) {
+  if (!options.save_latents.empty()) {
+    save_latents(options.save_latents, result.latents);
+    say(fmt::format("wrote {}", options.save_latents));
+  }
+  if (!options.stats.empty()) {
+    write_json(options.stats, stats);
+    say(fmt::format("wrote {}", options.stats));
+  }
   if (!options.out.empty()) {
     auto bitmap = sheet(result, request);
     if (full) bitmap = stack(sheet(*full, request), bitmap);
     io::write_png(options.out, bitmap);
     say(fmt::format("wrote {}", options.out));
   }
-  if (!options.save_latents.empty()) {
-    save_latents(options.save_latents, result.latents);
-    say(fmt::format("wrote {}", options.save_latents));
-  }
+}
+
+// Before the work: whether the picture of so many images can be written at all. Counted a little
+// too large: every image with its margin, and a half-filled last row.
+void check_sheet_size(const SampleOptions& options, const Request& request, int size) {
+  constexpr std::int64_t margins = 12;
+  const auto images = static_cast<std::int64_t>(request.labels.size()) * request.per_class;
+  const auto pixels =
+      (images + 10) * (size + margins) * (size + margins) * (options.compare ? 2 : 1);
+  if (options.out.empty() || pixels <= io::most_png_pixels) return;
+  throw InputError(
+      fmt::format("{} images do not fit into one PNG of {} pixels: ask for fewer, or "
+                  "give --save-latents without --out",
+                  images, io::most_png_pixels));
 }
 
 void sample(SampleOptions options) {
@@ -170,6 +197,7 @@ void sample(SampleOptions options) {
     std::iota(request.labels.begin(), request.labels.end(), 0);
   }
   (void)pipeline.plan(request);  // a request that does not fit fails here, before any work
+  check_sheet_size(options, request, pipeline.summary().size);
   if (!options.out.empty() && !pipeline.summary().makes_pixels) {
     complain(
         fmt::format("note: {}-channel latents need a decoder; {} will be a false-colour preview",
@@ -188,15 +216,10 @@ void sample(SampleOptions options) {
   std::optional<Comparison> comparison;
   if (full) comparison = compare(result, *full, pipeline.summary().makes_pixels);
 
-  write_outputs(options, request, result, full);
-  std::fflush(stdout);
+  auto stats = stats_json(result.stats, comparison);
+  stats["settings"] = settings_json(options, cache, request, pipeline);
   say(stats_table(result.stats, comparison));
-  if (!options.stats.empty()) {
-    auto json = stats_json(result.stats, comparison);
-    json["settings"] = settings_json(options, cache, request, pipeline);
-    write_json(options.stats, json);
-    say(fmt::format("wrote {}", options.stats));
-  }
+  write_outputs(options, request, result, full, stats);
 }
 
 void add_model_options(CLI::App& app, SampleOptions& options) {

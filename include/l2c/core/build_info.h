@@ -15,10 +15,14 @@ struct BuildInfo {
       cpu_features;         // those that matter here: "avx2", "avx512f", "avx512_bf16", "amx_bf16"
   int threads = 0;          // that LibTorch uses within an operation
   bool cuda_build = false;  // linked against LibTorch's CUDA side
-  std::vector<std::string> gpus;  // usable ones, by name
+  std::vector<std::string> gpus;  // usable ones, as --device takes them: "cuda:0", ...
 };
 
+// Asks the driver for GPUs in a build with CUDA.
 BuildInfo build_info();
+
+// The version of l2c alone; asks nothing of the machine.
+std::string version();
 
 // Threads that LibTorch uses within an operation; process-wide. Throws InputError for n < 1.
 void set_threads(int n);

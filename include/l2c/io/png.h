@@ -21,6 +21,9 @@ struct Bitmap {
   }
 };
 
+// The most pixels that a PNG may have here.
+inline constexpr std::int64_t most_png_pixels = std::int64_t{1} << 28;
+
 // Writes aside and renames. Throws InputError (size and pixels disagree, bad path), RunError.
 void write_png(const std::filesystem::path& path, const Bitmap& bitmap);
 

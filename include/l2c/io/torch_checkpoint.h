@@ -48,6 +48,10 @@ struct PickleValue {
 // objects. Checksums are compared for the pickled part, not for the tensors' data. Thread-safe.
 PicklePtr read_torch_file(const std::filesystem::path& path);
 
+// Compares every entry of a torch.save zip file with its checksum; a stored 0 means that its writer
+// left it out. Reads the whole file. Throws InputError as read_torch_file does, and for damage.
+void verify_torch_file(const std::filesystem::path& path);
+
 // True when the file starts like a zip archive.
 bool looks_like_torch_zip(const std::filesystem::path& path);
 

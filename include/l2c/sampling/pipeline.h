@@ -39,6 +39,8 @@ class Pipeline {
   // Around a model made by other means (<l2c/torch/l2c.h>).
   explicit Pipeline(std::shared_ptr<const Denoiser> model);
 
+  // On a GPU the steps are queued without waiting: progress runs ahead of the device, and
+  // non-finite latents are reported, with their step, at the end of the micro-batch.
   // Throws InputError (request), Cancelled (within one step), RunError (non-finite latents, ...).
   [[nodiscard]] Result sample(const Request& request, const ProgressFunction& progress = {},
                               std::stop_token stop = {}) const;

@@ -55,7 +55,7 @@ struct Progress {
 using ProgressFunction = std::function<void(const Progress&)>;
 
 struct RunStats {
-  double denoise_seconds = 0;  // the loop alone: no loading, no decoding
+  double denoise_seconds = 0;  // the loop with its noise and copies; no loading, no decoding
   int steps = 0;
   int images = 0;
   int computed = 0;  // branches of one image's evaluations, counted as they ran
