@@ -109,9 +109,6 @@ enum class FileKind { torch, safetensors, unknown };
 
 // By content. A pickle without a zip archive around it counts as torch: its reader says what to do.
 FileKind kind_of(const std::filesystem::path& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) fail(path, "is a directory, not a file");
-  if (!std::filesystem::exists(path, error)) fail(path, "there is no such file");
   const auto file = io::MappedFile::open(path);
   const auto bytes = file->bytes();
   if (io::looks_like_torch_zip(path)) return FileKind::torch;
@@ -132,6 +129,18 @@ Router Router::load(const std::filesystem::path& path) {
   }
   fail(path,
        "is neither a file of torch.save (.pt) nor a safetensors file, or only the start of one");
+}
+
+bool Router::recognises(const std::filesystem::path& path) {
+  switch (kind_of(path)) {
+    case FileKind::torch:
+      return holds_published_router(path);
+    case FileKind::safetensors:
+      return text(io::SafetensorsFile::open(path).metadata(), "format") == format_name;
+    case FileKind::unknown:
+      break;
+  }
+  return false;
 }
 
 void Router::save(const std::filesystem::path& path) const {

@@ -173,6 +173,12 @@ RouterInfo read_info(const std::filesystem::path& path, const io::PickleValue& c
 
 }  // namespace
 
+bool holds_published_router(const std::filesystem::path& path) {
+  const io::PicklePtr content = io::read_torch_file(path);
+  return content->find("routers") != nullptr ||
+         (content->dict() != nullptr && has_rows(*content->dict()));
+}
+
 Router read_published_router(const std::filesystem::path& path) {
   const io::PicklePtr content = io::read_torch_file(path);
   const auto rows = read_rows(path, find_routers(path, *content));

@@ -22,12 +22,6 @@ struct Batch {
 Batch make_batch(const DenoiseJob& job, const at::Tensor& labels) {
   if (!job.guidance.on()) return {labels, labels.size(0)};
   const DenoiserInfo& info = job.model.info();
-  if (!info.null_label) {
-    throw InputError(fmt::format(
-        "{} was made without a null label (class_dropout_prob 0) and cannot be guided: set the "
-        "guidance scale to 1",
-        info.architecture));
-  }
   return {at::cat({labels, at::full_like(labels, *info.null_label)}), 2 * labels.size(0)};
 }
 
@@ -48,6 +42,14 @@ void check_stop(const DenoiseJob& job, const Evaluation& evaluation) {
 
 }  // namespace
 
+void check_guidance(const Guidance& guidance, const DenoiserInfo& info) {
+  if (!guidance.on() || info.null_label) return;
+  throw InputError(fmt::format(
+      "{} was made without a null label (class_dropout_prob 0) and cannot be guided: set the "
+      "guidance scale to 1",
+      info.architecture));
+}
+
 RunShape run_shape(int blocks, const Schedule& schedule, std::string sampler,
                    std::string fingerprint) {
   RunShape shape;
@@ -67,6 +69,7 @@ RunShape run_shape(int blocks, const Schedule& schedule, std::string sampler,
 
 DenoiseResult denoise(const DenoiseJob& job, const at::Tensor& noise, const at::Tensor& labels) {
   const DenoiserInfo& info = job.model.info();
+  check_guidance(job.guidance, info);
   const RunShape shape = run_shape(info.blocks, job.schedule, job.sampler, info.fingerprint);
   DenoiseResult result;
   result.computed_by_unit.assign(static_cast<std::size_t>(shape.units()), 0);

@@ -63,12 +63,7 @@ Guidance make_guidance(const Request& request, const DenoiserInfo& info) {
   guidance.channels = request.guidance_channels == GuidanceChannels::three
                           ? std::min(3, info.in_channels)
                           : info.in_channels;
-  if (guidance.on() && !info.null_label) {
-    throw InputError(fmt::format(
-        "{} was made without a null label (class_dropout_prob 0) and cannot be guided: set the "
-        "guidance scale to 1",
-        info.architecture));
-  }
+  check_guidance(guidance, info);
   return guidance;
 }
 

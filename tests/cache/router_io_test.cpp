@@ -55,6 +55,16 @@ void truncate(const fs::path& from, const fs::path& to, std::uintmax_t size) {
   fs::resize_file(to, size);
 }
 
+TEST(RouterFile, IsRecognised) {
+  EXPECT_TRUE(Router::recognises(test::data("l2c/router_random.pt")));
+  EXPECT_TRUE(Router::recognises(write_own({})));
+  EXPECT_FALSE(Router::recognises(test::data("dit_tiny/weights.safetensors")));
+  EXPECT_FALSE(Router::recognises(test::data("dit_tiny/train_checkpoint.pt")));
+  EXPECT_FALSE(Router::recognises(test::data("dit_tiny/config.json")));
+  EXPECT_THAT(message_of<InputError>([] { (void)Router::recognises(test::scratch()); }),
+              HasSubstr("directory"));
+}
+
 TEST(RouterFile, RoundTripKeepsEverything) {
   RouterInfo info;
   info.model_fingerprint = "0123456789abcdef0123456789abcdef";
@@ -130,7 +140,7 @@ TEST(RouterFile, RejectsPathsWithoutAFile) {
   const fs::path folder = test::scratch();
   EXPECT_THAT(load_message(folder), AllOf(HasSubstr(folder.string()), HasSubstr("is a directory")));
   EXPECT_THAT(load_message(folder / "none.pt"),
-              AllOf(HasSubstr("none.pt"), HasSubstr("no such file")));
+              AllOf(HasSubstr("none.pt"), HasSubstr("No such file")));
 }
 
 TEST(RouterFile, RejectsCheckpoints) {

@@ -3,7 +3,6 @@
 #include <fmt/ranges.h>
 
 #include <CLI/App.hpp>
-#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -13,7 +12,6 @@
 #include "l2c/cache/policies.h"
 #include "l2c/core/error.h"
 #include "l2c/io/checkpoint.h"
-#include "l2c/io/file.h"
 #include "l2c/io/safetensors.h"
 #include "l2c/io/torch_checkpoint.h"
 #include "l2c/models/dit.h"
@@ -26,28 +24,6 @@ namespace l2c::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-bool is_probability(const std::pair<io::PicklePtr, io::PicklePtr>& entry) {
-  const auto* name = entry.first->text();
-  return name != nullptr && name->ends_with(".prob");
-}
-
-bool holds_router(const std::filesystem::path& path) {
-  const auto mapped = io::MappedFile::open(path);
-  if (!io::looks_like_torch_zip(path)) {
-    // What begins otherwise is for open_checkpoint to refuse: it tells what the file looks like.
-    const auto start = mapped->bytes();
-    if (start.size() <= 8 || start[8] != std::byte{'{'}) return false;
-    const auto file = io::SafetensorsFile::open(path);
-    const auto format = file.metadata().find("format");
-    return format != file.metadata().end() && format->second == "l2c-router";
-  }
-  const auto root = io::read_torch_file(path);
-  if (root->find("routers") != nullptr) return true;
-  const auto* dict = root->dict();
-  return dict != nullptr && !dict->empty() &&
-         std::all_of(dict->begin(), dict->end(), is_probability);
-}
 
 // Branches reused at the cache steps for some thresholds. Only routers of DiT samplers follow the
 // rule of LearnedRouter; the published U-ViT ones do not say their sampler.
@@ -175,7 +151,8 @@ void print(const std::string& path, const Json& json) {
 }
 
 void inspect(const std::string& path, bool json) {
-  const auto description = holds_router(path) ? describe_router(path) : describe_checkpoint(path);
+  const auto description =
+      Router::recognises(path) ? describe_router(path) : describe_checkpoint(path);
   if (json) {
     say(json_text(description));
   } else {

@@ -37,6 +37,9 @@ class Router {
   // official samplers use "20", not "ddim20") and for DDIM, which info() then says. Throws
   // InputError that names the file.
   static Router load(const std::filesystem::path& path);
+  // Whether a file is meant as a router, of either format; load() may still refuse it. Throws
+  // InputError when the file cannot be read or, being a torch.save or safetensors file, is damaged.
+  static bool recognises(const std::filesystem::path& path);
   // Writes our own format, aside and renamed. Throws InputError (bad path), RunError (disk full).
   void save(const std::filesystem::path& path) const;
 

@@ -28,9 +28,10 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
-// Writes a file aside ("NAME.XXXXXX.partial" in the same folder) and renames it over the target in
-// commit(), so that a reader never sees half a file and a failure keeps the old one. A target that
-// exists and is no regular file (/dev/stdout, a pipe) is written straight through. Not thread-safe.
+// Writes a file aside (under a name of its own that ends in ".partial", in the same folder) and
+// renames it over the target in commit(), so that a reader never sees half a file and a failure
+// keeps the old one. A target that exists and is no regular file (/dev/stdout, a pipe) is written
+// straight through. Not thread-safe.
 class AtomicFile {
  public:
   // Throws InputError when the target is a directory or its folder is missing or not writable.

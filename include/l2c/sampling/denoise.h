@@ -19,6 +19,9 @@ struct Guidance {
   [[nodiscard]] bool on() const { return scale != 1; }
 };
 
+// Throws InputError when guidance is on and the model has no null label.
+void check_guidance(const Guidance& guidance, const DenoiserInfo& info);
+
 // One solver step: (spaced index, evaluation index, x, guided model output) -> next sample.
 using StepFunction =
     std::function<StepResult(int i, int evaluation, const at::Tensor& x, const at::Tensor& output)>;
