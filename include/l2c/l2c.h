@@ -14,6 +14,7 @@
 #include "l2c/core/log.h"
 #include "l2c/io/file.h"
 #include "l2c/io/png.h"
+#include "l2c/metrics/distribution.h"
 #include "l2c/metrics/psnr.h"
 #include "l2c/models/dit_config.h"
 #include "l2c/sampling/contact_sheet.h"
@@ -21,3 +22,5 @@
 #include "l2c/sampling/pipeline.h"
 #include "l2c/sampling/planning.h"
 #include "l2c/sampling/request.h"
+#include "l2c/training/progress.h"
+#include "l2c/training/settings.h"

@@ -14,6 +14,10 @@ ARROWS = {
     "models": ["core", "io", "ops"],
     "cache": ["core", "io", "models"],
     "sampling": ["core", "io", "ops", "models", "cache", "diffusion"],
+    "datasets": ["core", "io"],
+    "training": ["core", "io", "ops", "models", "cache", "diffusion", "sampling", "datasets"],
+    "evaluation": ["core", "io", "ops", "models", "cache", "diffusion", "metrics", "sampling", "datasets",
+                   "training"],
 }
 # All that the cache may know of models.
 CACHE_OF_MODELS = ["l2c/models/branch_runner.h", "l2c/models/denoiser.h"]

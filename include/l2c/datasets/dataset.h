@@ -1,0 +1,60 @@
+// Images (or latents) with labels, for training and evaluation.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "l2c/core/torch.h"
+
+namespace l2c {
+
+struct DataInfo {
+  std::string description;  // for people: "60000 images of 28 x 28, from /usr/share/..."
+  std::string fingerprint;  // of everything a training sees: 32 hex digits; equal data, equal text
+  std::int64_t size = 0;
+  int channels = 0;
+  int image_size = 0;  // height and width
+  int num_classes = 0;
+  std::vector<std::string> class_names;  // by label; empty: they have no names
+};
+
+struct DataBatch {
+  at::Tensor x;  // [N, C, S, S] fp32 on the CPU; pixels in [-1, 1]
+  at::Tensor y;  // [N] int64 on the CPU, 0 ... num_classes - 1
+};
+
+// Immutable; batch() may be called from any thread.
+class DataSet {
+ public:
+  virtual ~DataSet() = default;
+  [[nodiscard]] virtual const DataInfo& info() const = 0;
+  // The examples with these numbers (0 ... size - 1, in this order, repeats allowed). Throws
+  // InputError for a number outside, or when an image cannot be decoded (the file is named).
+  [[nodiscard]] virtual DataBatch batch(c10::ArrayRef<std::int64_t> numbers) const = 0;
+};
+
+struct DataOptions {
+  std::string split = "train";  // of data with parts of its own: "train" or "test"
+  int image_size = 0;           // a folder's images are cropped and resized to it; 0: as they are
+  int channels = 0;             // 1 (gray) or 3 (RGB) for a folder of images; 0: 3
+};
+
+// Opens, told apart by what is there:
+//  - a folder with train-images-idx3-ubyte(.gz) and its three companions (MNIST, Fashion-MNIST),
+//  - a folder with one subfolder a class (sorted by name), holding PNG or JPEG files; decoded when
+//    asked for, centre-cropped and resized as DiT's train.py does,
+//  - a safetensors file with "images" (uint8 or floating [N, C, S, S]) or "latents" (floating), and
+//    "labels" (integers [N]).
+// uint8 pixels v become v / 127.5 - 1. Throws InputError that names the file and says what to do.
+std::shared_ptr<const DataSet> open_data(const std::filesystem::path& path,
+                                         const DataOptions& options = {});
+
+// Data in memory. x [N, C, S, S] (uint8 pixels, or floating: taken as they are), y [N] integers
+// below num_classes. Throws InputError for anything else.
+std::shared_ptr<const DataSet> tensor_data(const at::Tensor& x, const at::Tensor& y,
+                                           int num_classes, std::string description);
+
+}  // namespace l2c

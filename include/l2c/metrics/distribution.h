@@ -1,0 +1,60 @@
+// How far two sets of features are apart. Numbers in, numbers out; no LibTorch header behind it.
+// Formulas: "Metric formulas" of shared/reference/README.md; sources named at each function.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace l2c {
+
+// Rows of equal length, row by row; the span outlives the view.
+struct FeatureRows {
+  std::span<const float> values;
+  std::int64_t rows = 0;
+  std::int64_t width = 0;
+};
+
+// Mean and covariance (with 1 / (rows - 1)) in double.
+struct GaussianStatistics {
+  std::int64_t rows = 0;
+  std::vector<double> mean;        // [width]
+  std::vector<double> covariance;  // [width * width], symmetric
+};
+
+// Throws InputError: fewer than 2 rows, sizes that disagree, values that are not finite.
+GaussianStatistics gaussian_statistics(const FeatureRows& features);
+
+// |mu1 - mu2|^2 + tr(S1) + tr(S2) - 2 sum sqrt(eig(S1^.5 S2 S1^.5)) (Heusel et al., arXiv
+// 1706.08500). Throws InputError for unlike widths.
+double frechet_distance(const GaussianStatistics& a, const GaussianStatistics& b);
+
+// Unbiased squared maximum mean discrepancy with the kernel (x.y / width + 1)^3, one block of all
+// rows (Binkowski et al., arXiv 1801.01401). Throws InputError.
+double kernel_inception_distance(const FeatureRows& real, const FeatureRows& fake);
+
+struct PrecisionRecall {
+  double precision = 0;
+  double recall = 0;
+};
+// Shares of points within the other set's manifold, spheres up to the `neighbour`-th nearest other
+// point of the own set (Kynkaanniemi et al., arXiv 1904.06991). Throws InputError.
+PrecisionRecall precision_recall(const FeatureRows& real, const FeatureRows& fake,
+                                 int neighbour = 3);
+
+// Mean over blocks of `block_rows` rows of exp(mean_row sum p (ln p - ln mean p)); probabilities
+// are softmax rows (Salimans et al., arXiv 1606.03498). rows must be a multiple of block_rows.
+// Throws InputError.
+double inception_score(const FeatureRows& probabilities, std::int64_t block_rows);
+
+struct Interval {
+  double value = 0;
+  double low = 0;
+  double high = 0;
+};
+// A share of successes with its Wilson interval at 95 %. Throws InputError unless 0 <= successes
+// <= trials and trials > 0.
+Interval share_interval(std::int64_t successes, std::int64_t trials);
+
+}  // namespace l2c
