@@ -13,6 +13,7 @@
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
 #include "l2c/io/file.h"
+#include "l2c/io/image.h"
 #include "l2c/io/png.h"
 #include "l2c/metrics/distribution.h"
 #include "l2c/metrics/psnr.h"
