@@ -91,7 +91,7 @@ TEST_P(PillowCrop, EveryFile) {
     if (!name.starts_with(prefix)) continue;
     const at::Tensor expected = golden.tensor(name).to(at::kInt);
     const at::Tensor actual = levels(batch)[number++].to(at::kInt);
-    l2c::test::expect_close(actual, expected, 0, "datasets/golden.safetensors " + prefix);
+    l2c::test::expect_close(actual, expected, 0, "Pillow's crop to " + std::to_string(GetParam()));
   }
   EXPECT_EQ(number, 10);
 }
