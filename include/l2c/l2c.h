@@ -14,6 +14,7 @@
 #include "l2c/core/hash.h"
 #include "l2c/core/log.h"
 #include "l2c/io/file.h"
+#include "l2c/io/image.h"
 #include "l2c/io/png.h"
 #include "l2c/metrics/distribution.h"
 #include "l2c/metrics/psnr.h"
