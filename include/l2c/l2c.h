@@ -24,5 +24,6 @@
 #include "l2c/sampling/pipeline.h"
 #include "l2c/sampling/planning.h"
 #include "l2c/sampling/request.h"
+#include "l2c/training/diffusion_options.h"
 #include "l2c/training/progress.h"
 #include "l2c/training/settings.h"
