@@ -36,4 +36,5 @@
 #include "l2c/training/dit_init.h"
 #include "l2c/training/random.h"
 #include "l2c/training/run_folder.h"
+#include "l2c/training/validation.h"
 #include "l2c/training/weight_average.h"
