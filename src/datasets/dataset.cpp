@@ -15,9 +15,10 @@ namespace fs = std::filesystem;
 namespace {
 
 void check_options(const DataOptions& options) {
-  if (options.split != "train" && options.split != "test") {
-    throw InputError(fmt::format("there is no part '{}' of a data set; ask for 'train' or 'test'",
-                                 options.split));
+  if (options.split != "train" && options.split != "test" && options.split != "test or all") {
+    throw InputError(
+        fmt::format("there is no part '{}' of a data set; ask for 'train', 'test' or 'test or all'",
+                    options.split));
   }
   constexpr int most = 1 << 14;  // its square is io::most_png_pixels
   if (options.image_size < 0 || options.image_size > most) {

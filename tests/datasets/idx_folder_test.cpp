@@ -70,6 +70,8 @@ TEST(IdxFolder, PackedAndPlainFilesAreTheSameData) {
 TEST(IdxFolder, SplitChoosesThePart) {
   const fs::path folder = small_folder(true);
   const auto test = open_data(folder, {.split = "test"});
+  EXPECT_EQ(open_data(folder, {.split = "test or all"})->info().fingerprint,
+            test->info().fingerprint);
   EXPECT_EQ(test->info().size, 1);
   EXPECT_EQ(test->info().num_classes, 4);
   EXPECT_NE(test->info().fingerprint, open_data(folder)->info().fingerprint);

@@ -233,6 +233,8 @@ TEST(ImageFolder, RefusesFoldersWithoutImages) {
 
 TEST(ImageFolder, HasNoTestPart) {
   const fs::path folder = two_classes();
+  EXPECT_EQ(open_data(folder, {.split = "test or all"})->info().fingerprint,
+            open_data(folder)->info().fingerprint);
   EXPECT_THAT(
       [&] { open_data(folder, {.split = "test"}); },
       ThrowsMessage<InputError>(AllOf(HasSubstr(folder.string()), HasSubstr("has no test part"))));

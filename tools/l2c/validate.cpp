@@ -25,7 +25,7 @@ struct ValidateOptions {
   std::string arch;
   std::string weights = "ema";
   std::string data;
-  std::string split = "test";
+  std::string split = "test or all";
   std::string device = "cpu";
   std::optional<int> threads;
   bool json = false;
@@ -88,8 +88,8 @@ void add_validate(CLI::App& app) {
       ->check(CLI::IsMember({"ema", "model"}))
       ->capture_default_str();
   command->add_option("--data", options->data, "as for train-dit")->required();
-  command->add_option("--split", options->split, "of IDX files: train or test")
-      ->capture_default_str();
+  command->add_option("--split", options->split,
+                      "of IDX files: train or test (default: test; all of other data)");
   command->add_option("--images", options->validation.images, "the first so many; 0: all")
       ->capture_default_str();
   command->add_option("--seed", options->validation.seed, "of timesteps and noise")

@@ -40,7 +40,9 @@ class DataSet {
 };
 
 struct DataOptions {
-  std::string split = "train";  // of data with parts of its own: "train" or "test"
+  // Of data with parts of their own (IDX folders): "train" or "test". Data without parts are wholly
+  // "train"; "test or all" is what to measure on: the test part, or all where there are no parts.
+  std::string split = "train";
   // A folder's images are cropped and resized to it, 1 ... 16384; 0: as they are, all of one size.
   // Other data must have it.
   int image_size = 0;
