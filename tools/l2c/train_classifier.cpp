@@ -96,9 +96,9 @@ void add_training_options(CLI::App& app, TrainClassifierOptions& options) {
   ClassifierTrainingOptions& training = options.training;
   app.add_option("--epochs", training.epochs, "passes over the data")->capture_default_str();
   app.add_option("--batch-size", training.batch_size, "images a step")->capture_default_str();
-  app.add_option("--learning-rate,--lr", training.learning_rate, "the highest; AdamW")
+  app.add_option("--lr", training.learning_rate, "learning rate: the highest")
       ->capture_default_str();
-  app.add_option("--warm-up", training.warm_up,
+  app.add_option("--warmup", training.warm_up,
                  "share of the steps in which the learning rate rises; then a cosine down to 0")
       ->capture_default_str();
   app.add_option("--weight-decay", training.weight_decay, "decoupled")->capture_default_str();

@@ -20,14 +20,14 @@ namespace l2c {
 struct ClassifierTrainingOptions {
   int epochs = 10;
   int batch_size = 128;
-  double learning_rate = 0.004;  // the highest
+  double learning_rate = 0.01;  // the highest
   // Share of the steps in which the learning rate rises from 0, in a line; in the rest it falls to
   // 0, along a cosine.
   double warm_up = 0.2;
-  double weight_decay = 0.05;    // of convolutions and the linear layer's weight
-  double label_smoothing = 0.1;  // in [0, 1)
-  bool flip = true;              // mirror half of the images
-  int crop = 2;                  // shift images by up to so many pixels (edges repeated); 0: not
+  double weight_decay = 0.05;     // of convolutions and the linear layer's weight
+  double label_smoothing = 0.05;  // in [0, 1)
+  bool flip = true;               // mirror half of the images
+  int crop = 0;                   // shift images by up to so many pixels (edges repeated); 0: not
   std::array<int, ClassifierConfig::convolutions> widths = ClassifierConfig{}.widths;
   std::uint64_t seed = 0;
 };
