@@ -27,5 +27,7 @@
 #include "l2c/ops/residual_stream.h"
 #include "l2c/sampling/denoise.h"
 #include "l2c/training/adamw.h"
+#include "l2c/training/mixing_runner.h"
 #include "l2c/training/random.h"
+#include "l2c/training/router_objective.h"
 #include "l2c/training/run_folder.h"
