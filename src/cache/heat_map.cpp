@@ -62,7 +62,8 @@ void draw_cell(io::Bitmap& bitmap, int top, int left, double score, double thres
 
 io::Bitmap draw_router(const Router& router, double threshold) {
   if (!(threshold >= 0 && threshold <= 1)) {
-    throw InputError(fmt::format("the router threshold must be between 0 and 1, not {}", threshold));
+    throw InputError(
+        fmt::format("the router threshold must be between 0 and 1, not {}", threshold));
   }
   io::Bitmap bitmap{.width = left_of(router.units() - 1) + cell + margin,
                     .height = 2 * margin + router.rows() * (cell + gap) - gap,

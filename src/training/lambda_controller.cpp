@@ -16,8 +16,8 @@ namespace {
 // Tried out on simulated routers (error spreads over 4 decades, noisy and correlated branches) and
 // on the Fashion-MNIST model: targets are met after some 10 logits' worth of iterations.
 constexpr double tolerance = 0.02;
-constexpr double dead_zone = 0.01;      // lacks below it are left alone
-constexpr double first_gain = 0.5;      // of the trim, for each logit of time
+constexpr double dead_zone = 0.01;  // lacks below it are left alone
+constexpr double first_gain = 0.5;  // of the trim, for each logit of time
 constexpr double least_gain = 0.1;
 constexpr double memory = 0.15;         // share of a new observation
 constexpr double follow = 0.2;          // share of the way to the forecast in one control
@@ -25,6 +25,7 @@ constexpr double first_visits = 3;      // of each row, before the first forecas
 constexpr double travel = 3;            // logits that weights move before the trim may judge
 constexpr double patience = 2;          // logits for which a settled router must stay so
 constexpr double steady = 1.5;          // ratio of lambdas that counts as the same
+constexpr double least_slope = 1e-6;    // of the sigmoid, where it divides
 constexpr double least_distance = 0.1;  // 1 - weight, where it divides
 
 }  // namespace
@@ -53,9 +54,9 @@ void LambdaController::observe(int cache_step, std::span<const double> weights,
   const double share = std::max(memory, 1 / visits_[step]);
   for (std::size_t unit = 0; unit < units; ++unit) {
     const double weight = weights[unit];
-    const double of_error = gradient[unit] / (weight * (1 - weight)) - state_.lambda;
-    const double at_threshold =
-        -of_error * (1 - threshold_) / std::max(1 - weight, least_distance);
+    const double of_error =
+        gradient[unit] / std::max(weight * (1 - weight), least_slope) - state_.lambda;
+    const double at_threshold = -of_error * (1 - threshold_) / std::max(1 - weight, least_distance);
     double& price = prices_[step * units + unit];
     price += share * (at_threshold - price);
   }
@@ -94,8 +95,7 @@ void LambdaController::control(std::int64_t iterations_done, double speedup) {
   if (state_.controls * pace_ > travel) trim(speedup);
   const double aim = forecast() * std::exp(state_.trim);
   if (aim > 0) {
-    state_.lambda =
-        state_.lambda > 0 ? state_.lambda * std::pow(aim / state_.lambda, follow) : aim;
+    state_.lambda = state_.lambda > 0 ? state_.lambda * std::pow(aim / state_.lambda, follow) : aim;
   }
   watch(speedup);
 }

@@ -71,8 +71,8 @@ class LambdaController {
   RouterPrice price_;
   double target_;
   double threshold_;
-  int interval_;        // iterations
-  double pace_;         // of a control, in logits: how far one may have moved since the last
+  int interval_;  // iterations
+  double pace_;   // of a control, in logits: how far one may have moved since the last
   State state_;
   std::vector<double> visits_;  // by cache step
   std::vector<double> prices_;  // cache_steps * units: lambda at which the branch turns off

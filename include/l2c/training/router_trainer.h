@@ -28,7 +28,7 @@ struct OwnSampleOptions {
 struct RouterTrainingOptions {
   // Official spacing string: "20" is 20 steps. The router is for this schedule and DDIM only.
   std::string spacing = "20";
-  // Iterations in all. With a target speed-up: at least so many, at most three times as many.
+  // In all. With a target speed-up: at least so many, at most three times as many.
   std::int64_t iterations = 10'000;
   int batch_size = 64;
   // AdamW's, without weight decay. 1e-3 is published, for some 10^4 iterations; a row is trained
@@ -39,7 +39,8 @@ struct RouterTrainingOptions {
   // for 20 steps of DiT-XL/2 (1e-6 for 50 steps). Not together with target_speedup.
   std::optional<double> lambda;
   // Chooses lambda while it trains, so that the thresholded router's ideal speed-up (pricing.h)
-  // comes within 2 % of it.
+  // comes within 2 % of it: training goes on until it does and lambda has settled, at most to three
+  // times `iterations`.
   std::optional<double> target_speedup;
   // Share of labels replaced by the null label, one draw for the three passes. 0: none (the only
   // choice for a model without a null label).
@@ -73,39 +74,44 @@ struct RouterTrainingResult {
 };
 
 // Learning-to-Cache's router training (arXiv 2406.01733, Algorithm 1; reference: train_router.py in
-// learning-to-cache). The model's weights stay as they are. Immutable; run() may be called from any
-// thread, once at a time for each folder.
+// learning-to-cache). The model's weights stay as they are.
+//
+// Everything lies in one folder: checkpoint-STEP.safetensors (the two newest), the model's own
+// samples where they are the data, and at the end the results. A training started again in its
+// folder goes on where the newest checkpoint ends and gives the same bits, on one machine with the
+// same number of threads, as one that never stopped. Not thread-safe.
 class RouterTrainer {
  public:
-  // data may be null: own samples. Throws InputError: an option outside its range (named), a data
-  // set that does not fit the model, guidance or label dropout without a null label, a target that
-  // even reusing every branch of every cache step cannot reach (the largest possible is named).
+  // Locks the folder and resumes what is in it. data may be null: own samples. Throws InputError:
+  // an option outside its range (named); data that do not fit the model; guidance or label dropout
+  // without a null label; a target that even reusing every branch of every cache step cannot reach
+  // (the largest possible is named); a folder in use, or of a training with other options, data or
+  // model (the differences are listed). More iterations than before are no difference: the training
+  // goes on; nor are save_every and report_every.
   RouterTrainer(std::shared_ptr<const Denoiser> model, std::shared_ptr<const DataSet> data,
-                RouterTrainingOptions options);
+                const RouterTrainingOptions& options, const std::filesystem::path& folder);
+  ~RouterTrainer();
+  RouterTrainer(const RouterTrainer&) = delete;
+  RouterTrainer& operator=(const RouterTrainer&) = delete;
 
-  // Trains in `folder`, or goes on with the training there: with the same number of threads on the
-  // same machine to the same bits as without the interruption. Every option must be as before, save
-  // that `iterations` may be larger (the training goes on) and save_every and report_every may
-  // change. A finished training only writes its results again.
+  // Trains to the end, saves and writes the results; of a finished training, writes them again.
   //
   // Progress holds "loss", "mse" and "penalty" (lambda times the sum of the weights), means since
-  // the previous report, and "lambda", "branches_on" and "ideal_speedup" now. While own samples are
-  // made it counts them instead, with the one value "own_samples".
+  // the previous report, and "lambda", "branches_on" and "ideal_speedup" as they are now. While own
+  // samples are made it counts them instead, with the one value "own_samples".
   //
-  // A stop request saves after the current iteration (or batch of own samples) and throws
-  // Cancelled. Throws InputError (the folder is in use, or holds another training: differences
-  // listed), RunError (disk full; a loss that is not finite: the checkpoints stay). A target that
-  // is missed is no error: a warning is logged and the result says so.
-  RouterTrainingResult run(const std::filesystem::path& folder,
-                           const TrainingProgressFunction& progress = {},
-                           std::stop_token stop = {}) const;
+  // Throws Cancelled (the stop token was used: saved after the iteration that was running, and so
+  // are finished batches of own samples), RunError (the loss is not finite: names the iteration,
+  // the last checkpoint stays; disk full). A target that is missed is no error: a warning is logged
+  // and the result says so.
+  RouterTrainingResult run(const TrainingProgressFunction& progress = {},
+                           std::stop_token stop = {});
 
-  [[nodiscard]] const RouterTrainingOptions& options() const { return options_; }
+  [[nodiscard]] std::int64_t iteration() const;  // iterations done
 
  private:
-  std::shared_ptr<const Denoiser> model_;
-  std::shared_ptr<const DataSet> data_;
-  RouterTrainingOptions options_;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace l2c
