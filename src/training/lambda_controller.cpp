@@ -13,17 +13,21 @@ namespace l2c {
 
 namespace {
 
-// Tried out on simulated routers (error spreads over 4 decades, noisy and correlated branches) and
-// on the Fashion-MNIST model: targets are met after some 10 logits' worth of iterations.
+// Tried out on simulated routers (branches alike or spread over decades, correlated, noisy):
+// targets are met after the iterations in which a logit can move by 11, on average. A step of 0.3
+// logits at a time is too coarse to settle; 0.1 is not.
 constexpr double tolerance = 0.02;
 constexpr double dead_zone = 0.01;  // lacks below it are left alone
 constexpr double first_gain = 0.5;  // of the trim, for each logit of time
-constexpr double least_gain = 0.1;
+constexpr double least_gain = 0.3;
 constexpr double memory = 0.15;         // share of a new observation
 constexpr double follow = 0.2;          // share of the way to the forecast in one control
 constexpr double first_visits = 3;      // of each row, before the first forecast
 constexpr double travel = 3;            // logits that weights move before the trim may judge
-constexpr double patience = 2;          // logits for which a settled router must stay so
+constexpr double lag = 1;               // logits over which the speed-up's trend is taken
+constexpr double lead = 2;              // logits that the trend is carried on
+constexpr double patience = 1;          // logits for which a settled router must stay so
+constexpr double least_controls = 3;    // the same, in controls
 constexpr double steady = 1.5;          // ratio of lambdas that counts as the same
 constexpr double least_slope = 1e-6;    // of the sigmoid, where it divides
 constexpr double least_distance = 0.1;  // 1 - weight, where it divides
@@ -92,6 +96,8 @@ void LambdaController::control(std::int64_t iterations_done, double speedup) {
                                 [](double visits) { return visits >= first_visits; });
   if (!seen) return;
   state_.controls += 1;
+  const double slow = state_.controls == 1 ? std::log(speedup) : state_.slow;
+  state_.slow = slow + pace_ / (lag + pace_) * (std::log(speedup) - slow);
   if (state_.controls * pace_ > travel) trim(speedup);
   const double aim = forecast() * std::exp(state_.trim);
   if (aim > 0) {
@@ -101,7 +107,8 @@ void LambdaController::control(std::int64_t iterations_done, double speedup) {
 }
 
 void LambdaController::trim(double speedup) {
-  const double lack = std::log(target_ / speedup);
+  const double trend = (std::log(speedup) - state_.slow) / lag;
+  const double lack = std::log(target_ / speedup) - lead * trend;
   if (std::abs(lack) < dead_zone) return;
   const double sign = lack > 0 ? 1 : -1;
   if (state_.sign * sign < 0) state_.gain = std::max(state_.gain / 2, least_gain);
@@ -124,15 +131,18 @@ void LambdaController::watch(double speedup) {
   state_.settled_for += 1;
 }
 
-bool LambdaController::settled() const { return state_.settled_for * pace_ >= patience; }
+bool LambdaController::settled() const {
+  return state_.settled_for >= std::max(least_controls, patience / pace_);
+}
 
 bool LambdaController::within(double speedup) const {
   return std::abs(speedup / target_ - 1) <= tolerance;
 }
 
 std::vector<double> LambdaController::save() const {
-  std::vector<double> saved{state_.lambda,   state_.trim,        state_.gain,   state_.sign,
-                            state_.controls, state_.settled_for, state_.lowest, state_.highest};
+  std::vector<double> saved{state_.lambda, state_.trim,     state_.gain,
+                            state_.sign,   state_.controls, state_.settled_for,
+                            state_.lowest, state_.highest,  state_.slow};
   saved.insert(saved.end(), visits_.begin(), visits_.end());
   saved.insert(saved.end(), prices_.begin(), prices_.end());
   return saved;
@@ -150,9 +160,10 @@ void LambdaController::restore(std::span<const double> saved) {
             .controls = saved[4],
             .settled_for = saved[5],
             .lowest = saved[6],
-            .highest = saved[7]};
-  const auto visits = saved.subspan(8, visits_.size());
-  const auto prices = saved.subspan(8 + visits_.size());
+            .highest = saved[7],
+            .slow = saved[8]};
+  const auto visits = saved.subspan(9, visits_.size());
+  const auto prices = saved.subspan(9 + visits_.size());
   std::copy(visits.begin(), visits.end(), visits_.begin());
   std::copy(prices.begin(), prices.end(), prices_.begin());
 }

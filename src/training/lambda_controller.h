@@ -22,9 +22,9 @@ struct RouterPrice {
 // each cache step, the lambda at which the branch's weight would come down to the threshold, taking
 // the error for quadratic in the weight; the quantile of these that gives the target is where
 // lambda goes. Waiting for the weights instead would wind lambda up: they need hundreds of
-// iterations to follow. The trim: what the router's real speed-up then lacks is added up slowly,
-// with a gain that is halved whenever the sign changes (Kesten, "Accelerated stochastic
-// approximation", 1958). Deterministic. Not thread-safe.
+// iterations to follow. The trim: what the router's real speed-up, carried on by its trend, then
+// lacks is added up slowly, with a gain that is halved whenever the sign changes (Kesten,
+// "Accelerated stochastic approximation", 1958). Deterministic. Not thread-safe.
 class LambdaController {
  public:
   // A row is trained once in price.cache_steps iterations, by at most learning_rate.
@@ -43,7 +43,7 @@ class LambdaController {
   [[nodiscard]] bool due(std::int64_t iterations_done) const;
 
   // The speed-up has stayed within the tolerance, and lambda nearly the same, for as long as a
-  // logit needs to move by 2.
+  // logit needs to move by 1.
   [[nodiscard]] bool settled() const;
   [[nodiscard]] bool within(double speedup) const;  // of the tolerance (2 %)
 
@@ -66,6 +66,7 @@ class LambdaController {
     double settled_for = 0;  // controls within the tolerance on end
     double lowest = 0;       // lambda over these
     double highest = 0;
+    double slow = 0;  // the speed-up's logarithm, averaged
   };
 
   RouterPrice price_;
