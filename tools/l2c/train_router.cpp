@@ -127,8 +127,10 @@ void add_recipe(CLI::App& command, RouterTrainingOptions& o) {
   auto* lambda = command.add_option("--lambda", o.lambda,
                                     "weight of the computed branches in the loss (default: 5e-6)");
   command
-      .add_option("--target-speedup", o.target_speedup,
-                  "choose lambda so that the ideal speed-up comes within 2 % of this")
+      .add_option(
+          "--target-speedup", o.target_speedup,
+          "choose lambda so that the ideal speed-up comes within 2 % of this; takes some 10 * "
+          "steps / 2 / lr iterations")
       ->excludes(lambda);
   command.add_option("--threshold", o.threshold, "what the router's file will recommend")
       ->capture_default_str();
