@@ -2,6 +2,7 @@
 // <l2c/torch/l2c.h>.
 #pragma once
 
+#include "l2c/cache/heat_map.h"
 #include "l2c/cache/plan.h"
 #include "l2c/cache/policies.h"
 #include "l2c/cache/policy.h"
@@ -26,4 +27,5 @@
 #include "l2c/sampling/request.h"
 #include "l2c/training/diffusion_options.h"
 #include "l2c/training/progress.h"
+#include "l2c/training/router_trainer.h"
 #include "l2c/training/settings.h"

@@ -12,7 +12,7 @@ import time
 import unittest
 
 import tensor_file
-from program_test import PROGRAM, Case
+from program_test import DATA, PROGRAM, TINY, Case, png_size
 
 CONFIG = {"input_size": 8, "patch_size": 4, "in_channels": 1, "hidden_size": 16, "depth": 2,
           "num_heads": 2, "num_classes": 2}
@@ -177,6 +177,111 @@ class TrainDit(Trainer):
         self.ok("sample", "--model", out / "model.safetensors", "--steps", 2, "--labels", 1, "--out",
                 self.folder / "x.png")
         self.assertIn("training_steps", self.ok("inspect", out / "model.safetensors"))
+
+
+def latents(path, value=1.0):
+    """12 made-up latents of dit_tiny's shape."""
+    values = [value * ((7 * i) % 97 / 48 - 1) for i in range(12 * 4 * 8 * 8)]
+    tensor_file.write(path, {"latents": ([12, 4, 8, 8], values), "labels": ([12], [i % 10 for i in range(12)])})
+
+
+class TrainRouter(Trainer):
+    result = "router.safetensors"
+
+    def setUp(self):
+        super().setUp()
+        self.data = self.folder / "data.safetensors"
+        latents(self.data)
+        self.model = ["train-router", *TINY]
+        self.recipe = ["--batch-size", 2, "--lr", 0.1, "--threads", 1, "--report-every", 5]
+        self.command = [*self.model, "--data", self.data, *self.recipe]
+
+    def test_killed_at_any_moment_it_ends_with_the_same_bits(self):
+        self.check_killed_at_any_moment("--iterations", 60, "--save-every", 1)
+
+    def test_killed_inside_a_save_it_ends_with_the_same_bits(self):
+        self.check_killed_inside_a_save(["--iterations", 10], "--save-every", 10, "--iterations", 40)
+
+    def test_ctrl_c_saves_and_ends_with_130(self):
+        self.check_interrupt(signal.SIGINT, "--iterations", 300)
+
+    def test_sigterm_saves_and_ends_with_130(self):
+        self.check_interrupt(signal.SIGTERM, "--iterations", 300)
+
+    def test_interrupted_while_it_makes_its_own_samples(self):
+        self.command = [*self.model, "--no-data", "--own-samples", 40, "--own-batch-size", 2, *self.recipe]
+        self.check_interrupt(signal.SIGINT, "--iterations", 6)
+
+    def test_a_second_one_in_the_folder_is_refused(self):
+        first = self.start(self.folder / "run", "--iterations", 100000)
+        self.addCleanup(first.wait)
+        self.addCleanup(first.kill)
+        first.stderr.readline()
+        first.stderr.readline()  # its first report
+        self.fails(2, *self.command, "--out", self.folder / "run", says="another training is running")
+        first.kill()
+        first.communicate()
+
+    def test_prints_its_progress_and_names_its_files(self):
+        out = self.folder / "run"
+        run = self.start(out, "--iterations", 10, "--steps", 10, "--lambda", 0.001, "--threshold", 0.2)
+        output, errors = run.communicate(timeout=120)
+        self.assertEqual(run.returncode, 0, errors)
+        for text in ("training on", "step 5 of 10: loss", " mse ", " penalty ", "branches_on", "ideal_speedup"):
+            self.assertIn(text, errors)
+        for text in ("trained 10 iterations", "threshold 0.2", "of 40 at the cache steps", "lambda 0.001"):
+            self.assertIn(text, output)
+        for name in ("router.safetensors", "curve.csv", "heat_map.png"):
+            self.assertIn(f"wrote {out / name}", output)
+        self.assertEqual(png_size(out / "heat_map.png"), (8 * 13 + 3 * 3 + 11, 10 * 13 + 11))
+        seen = json.loads(self.ok("inspect", "--json", out / "router.safetensors"))
+        self.assertEqual((seen["kind"], seen["steps"], seen["blocks"]), ("router", 10, 4))
+        # Made for this model and schedule: the program takes it without further options.
+        stats = self.folder / "s.json"
+        self.ok("sample", *TINY, "--router", out / "router.safetensors", "--labels", 1, "--stats", stats)
+        self.assertEqual(json.loads(stats.read_text())["steps"], 10)
+        self.fails(2, "sample", *TINY, "--router", out / "router.safetensors", "--labels", 1, "--stats", stats,
+                   "--steps", 20, says="10")
+
+    def test_own_samples_and_a_target(self):
+        self.command = [*self.model, "--no-data", "--own-samples", 4, *self.recipe]
+        out = self.folder / "run"
+        run = self.start(out, "--iterations", 4, "--target-speedup", 1.5)
+        output, errors = run.communicate(timeout=120)
+        self.assertEqual(run.returncode, 0, errors)
+        self.assertIn("own_samples 4", errors)
+        self.assertIn("was missed", errors)
+        self.assertIn("target speed-up 1.5x: MISSED", output)
+        self.assertEqual(tensor_file.read(out / "own-samples.safetensors")["latents"][0], [4, 4, 8, 8])
+
+    def test_other_data_model_or_options_are_refused(self):
+        out = self.folder / "run"
+        self.finish(out, "--iterations", 6)
+        before = self.bits(out)
+        self.fails(2, *self.command, "--out", out, "--iterations", 6, "--lambda", 0.5, "--flip",
+                   says=["lambda: 5e-06 in the checkpoint, 0.5 now", "flip: no in the checkpoint, yes now"])
+        self.fails(2, *self.command, "--out", out, "--iterations", 5, says="iterations: 6 in the checkpoint")
+        other = ["train-router", "--model", DATA / "dit_tiny/train_checkpoint.pt", "--weights", "model",
+                 *TINY[2:], *self.command[5:], "--out", out, "--iterations", 6]
+        self.fails(2, *other, says="model: ")
+        latents(self.data, 0.5)
+        self.fails(2, *self.command, "--out", out, "--iterations", 6, says="data: ")
+        self.assertEqual(self.bits(out), before)
+
+    def test_bad_input(self):
+        out = ["--out", self.folder / "run"]
+        self.fails(2, *self.model, *out, says="give --data, or --no-data")
+        self.fails(2, *self.command, *out, "--no-data", says="--no-data")
+        self.fails(2, *self.command, *out, "--own-samples", 4, says="--no-data")
+        self.fails(2, *self.command, *out, "--lambda", 1, "--target-speedup", 2, says="--lambda")
+        self.fails(2, *self.command, *out, "--target-speedup", 9, says="the largest possible")
+        self.fails(2, *self.command, *out, "--steps", 1, says="at least 2")
+        self.fails(2, *self.command, *out, "--steps", 10, "--spacing", "10", says="--spacing")
+        self.fails(2, *self.command, *out, "--dtype", "fp8", says="fp8")
+        squares(self.data)
+        self.fails(2, *self.command, *out, says="with 1 channels")
+        self.fails(2, *self.command, "--out", self.data, says="data.safetensors")
+        self.assertEqual(self.left_behind(), ["data.safetensors"])
 
 
 if __name__ == "__main__":
