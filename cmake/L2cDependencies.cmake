@@ -7,6 +7,7 @@ find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED) # header-only: nothing for an application to find or ship
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(PNG REQUIRED)
+find_package(Eigen3 3.4 REQUIRED NO_MODULE) # headers only
 find_package(Threads REQUIRED)
 find_path(L2C_XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
 mark_as_advanced(L2C_XXHASH_INCLUDE_DIR)
