@@ -11,6 +11,7 @@
 #include "l2c/core/build_info.h"
 #include "l2c/core/cost.h"
 #include "l2c/core/error.h"
+#include "l2c/core/hash.h"
 #include "l2c/core/log.h"
 #include "l2c/io/file.h"
 #include "l2c/io/png.h"

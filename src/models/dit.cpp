@@ -32,10 +32,10 @@ at::Tensor mlp(const DiTWeights::Block& block, const at::Tensor& x, at::Tensor o
 
 class DiT::Blocks final : public Trunk {
  public:
-  Blocks(const DiT& model, at::Tensor tokens, at::Tensor modulations, BranchRunner& runner)
+  Blocks(const DiT& model, at::Tensor tokens, const at::Tensor& modulations, BranchRunner& runner)
       : model_(model),
         stream_(std::move(tokens)),
-        modulations_(std::move(modulations)),
+        parts_(modulations.split(model.config_.hidden_size, 1)),
         runner_(runner) {}
 
   [[nodiscard]] int blocks() const override { return model_.config_.depth; }
@@ -78,15 +78,13 @@ class DiT::Blocks final : public Trunk {
           ff.gate);
   }
 
-  // The modulations in parts of one width each.
-  [[nodiscard]] at::Tensor part(int index) const {
-    const int width = model_.config_.hidden_size;
-    return modulations_.narrow(1, static_cast<std::int64_t>(index) * width, width);
+  [[nodiscard]] const at::Tensor& part(int index) const {
+    return parts_[static_cast<std::size_t>(index)];
   }
 
   const DiT& model_;
   ops::ResidualStream stream_;
-  at::Tensor modulations_;
+  std::vector<at::Tensor> parts_;  // the modulations in parts of one width each
   BranchRunner& runner_;
   int next_ = 0;
 };
@@ -101,9 +99,11 @@ at::Tensor DiT::forward(const at::Tensor& x, const at::Tensor& t, const at::Tens
                         BranchRunner& runner) const {
   check_input(x, t, y);
   const at::Tensor c = embed_timesteps(t) + embed_labels(y);
-  Blocks blocks(*this, embed_patches(x) + weights_.pos_embed, modulations(c), runner);
+  // Under autocast products come as bf16; what they are added to and scaled by stays fp32.
+  Blocks blocks(*this, embed_patches(x) + weights_.pos_embed, modulations(c).to(at::kFloat),
+                runner);
   runner.trunk(blocks);
-  return unpatchify(blocks.final_layer());
+  return unpatchify(blocks.final_layer().to(at::kFloat));
 }
 
 void DiT::check_input(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y) const {

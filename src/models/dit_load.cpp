@@ -15,94 +15,9 @@ namespace l2c {
 
 namespace {
 
-std::string block_name(int block) { return fmt::format("blocks.{}.", block); }
-
-// Names and shapes of the official state_dict.
-ShapeMap expected_shapes(const DiTConfig& config) {
-  const std::int64_t width = config.hidden_size;
-  const std::int64_t mlp = config.mlp_width();
-  const std::int64_t patch = config.patch_size;
-  const std::int64_t null_row = config.class_dropout_prob > 0 ? 1 : 0;
-  ShapeMap shapes;
-  const auto linear = [&](const std::string& name, std::int64_t out, std::int64_t in) {
-    shapes[name + ".weight"] = {out, in};
-    shapes[name + ".bias"] = {out};
-  };
-  shapes["pos_embed"] = {1, config.tokens(), width};
-  shapes["x_embedder.proj.weight"] = {width, config.in_channels, patch, patch};
-  shapes["x_embedder.proj.bias"] = {width};
-  linear("t_embedder.mlp.0", width, DiTConfig::frequency_embedding_size);
-  linear("t_embedder.mlp.2", width, width);
-  shapes["y_embedder.embedding_table.weight"] = {config.num_classes + null_row, width};
-  for (int i = 0; i < config.depth; ++i) {
-    const std::string block = block_name(i);
-    linear(block + "adaLN_modulation.1", 6 * width, width);
-    linear(block + "attn.qkv", 3 * width, width);
-    linear(block + "attn.proj", width, width);
-    linear(block + "mlp.fc1", mlp, width);
-    linear(block + "mlp.fc2", width, mlp);
-  }
-  linear("final_layer.adaLN_modulation.1", 2 * width, width);
-  linear("final_layer.linear", patch * patch * config.out_channels(), width);
-  return shapes;
-}
-
-// Hands out copies of a checkpoint's tensors: contiguous, fp32, on the device, independent of the
-// file.
-class Packer {
- public:
-  Packer(const io::TensorMap& tensors, at::Device device) : tensors_(tensors), device_(device) {}
-
-  [[nodiscard]] at::Tensor tensor(const std::string& name) const {
-    return tensors_.at(name).detach().to(at::TensorOptions(at::kFloat).device(device_),
-                                         /*non_blocking=*/false, /*copy=*/true,
-                                         at::MemoryFormat::Contiguous);
-  }
-  [[nodiscard]] ops::Linear linear(const std::string& name) const {
-    return {tensor(name + ".weight"), tensor(name + ".bias")};
-  }
-  // Several layers with the same input as one.
-  [[nodiscard]] ops::Linear stacked(const std::vector<std::string>& names) const {
-    std::vector<at::Tensor> weights, biases;
-    for (const auto& name : names) {
-      weights.push_back(tensor(name + ".weight"));
-      biases.push_back(tensor(name + ".bias"));
-    }
-    return {at::cat(weights), at::cat(biases)};
-  }
-
- private:
-  const io::TensorMap& tensors_;
-  at::Device device_;
-};
-
-DiTWeights pack(const DiTConfig& config, const io::TensorMap& tensors, at::Device device) {
-  const Packer packer(tensors, device);
-  DiTWeights weights;
-  weights.patch = packer.linear("x_embedder.proj");
-  weights.patch.weight = weights.patch.weight.flatten(1);
-  weights.pos_embed = packer.tensor("pos_embed");
-  weights.frequencies = timestep_frequencies(DiTConfig::frequency_embedding_size).to(device);
-  weights.time1 = packer.linear("t_embedder.mlp.0");
-  weights.time2 = packer.linear("t_embedder.mlp.2");
-  weights.label_embedding = packer.tensor("y_embedder.embedding_table.weight");
-  std::vector<std::string> modulations;
-  for (int i = 0; i < config.depth; ++i) {
-    const std::string block = block_name(i);
-    weights.blocks.push_back({packer.linear(block + "attn.qkv"), packer.linear(block + "attn.proj"),
-                              packer.linear(block + "mlp.fc1"), packer.linear(block + "mlp.fc2")});
-    modulations.push_back(block + "adaLN_modulation.1");
-  }
-  modulations.emplace_back("final_layer.adaLN_modulation.1");
-  weights.modulation = packer.stacked(modulations);
-  weights.final = packer.linear("final_layer.linear");
-  return weights;
-}
-
-DenoiserInfo describe(const DiTConfig& config, const io::TensorMap& tensors) {
+DenoiserInfo describe(const DiTConfig& config) {
   DenoiserInfo info;
   info.architecture = dit_name(config);
-  info.fingerprint = fingerprint(tensors, to_json(config));
   info.in_channels = config.in_channels;
   info.out_channels = config.out_channels();
   info.input_size = config.input_size;
@@ -117,7 +32,7 @@ DenoiserInfo describe(const DiTConfig& config, const io::TensorMap& tensors) {
 std::string looks_like(const DiTConfig& config, const io::TensorMap& tensors) {
   const auto found = infer_dit_config(tensors);
   if (!found) return {};
-  if (expected_shapes(*found) == expected_shapes(config)) {
+  if (dit_shapes(*found) == dit_shapes(config)) {
     return "the file seems to be incomplete or to hold more than the model";
   }
   return fmt::format("the file looks like {}: name that architecture, or use another file",
@@ -132,11 +47,27 @@ std::shared_ptr<const DiT> DiT::load(const DiTConfig& config, const io::Checkpoi
   const c10::InferenceMode no_inference(false);
   const at::NoGradGuard no_grad;
   check_dit_config(config, "the model's configuration");
-  check_weights(checkpoint, expected_shapes(config), describe_dit(config),
+  check_weights(checkpoint, dit_shapes(config), describe_dit(config),
                 [&] { return looks_like(config, checkpoint.tensors); });
   if (device.is_cuda()) disable_tf32();
-  return std::shared_ptr<const DiT>(new DiT(config, pack(config, checkpoint.tensors, device),
-                                            describe(config, checkpoint.tensors)));
+  DenoiserInfo info = describe(config);
+  info.fingerprint = fingerprint(checkpoint.tensors, to_json(config));
+  return std::shared_ptr<const DiT>(
+      new DiT(config, pack_dit_weights(config, checkpoint.tensors, device), std::move(info)));
+}
+
+std::shared_ptr<const DiT> DiT::around(const DiTConfig& config, DiTWeights weights) {
+  check_dit_config(config, "the model's configuration");
+  const auto shapes = dit_shapes(config);
+  const auto tensors = unpack_dit_weights(config, weights);
+  for (const auto& [name, shape] : shapes) {
+    if (tensors.at(name).sizes() != c10::ArrayRef<std::int64_t>(shape)) {
+      throw Error(fmt::format("the weights given do not fit {}: {} is [{}] instead of [{}]",
+                              describe_dit(config), name, fmt::join(tensors.at(name).sizes(), ", "),
+                              fmt::join(shape, ", ")));
+    }
+  }
+  return std::shared_ptr<const DiT>(new DiT(config, std::move(weights), describe(config)));
 }
 
 DiTConfig resolve_dit_config(const std::string& arch, const io::Checkpoint& checkpoint) {

@@ -4,33 +4,13 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "l2c/io/checkpoint.h"
 #include "l2c/models/denoiser.h"
 #include "l2c/models/dit_config.h"
-#include "l2c/ops/attention.h"
-#include "l2c/ops/linear.h"
-#include "l2c/ops/norm.h"
+#include "l2c/models/dit_weights.h"
 
 namespace l2c {
-
-// Weights, packed for use. adaLN projections of all blocks are one product.
-struct DiTWeights {
-  struct Block {
-    ops::Linear qkv, proj;  // attention
-    ops::Linear fc1, fc2;   // MLP
-  };
-  ops::Linear patch;           // [D, in * p * p]: the patch convolution as a product
-  at::Tensor pos_embed;        // [1, T, D]
-  at::Tensor frequencies;      // [128]: of the timestep sinusoids
-  ops::Linear time1, time2;    // timestep MLP
-  at::Tensor label_embedding;  // [classes (+ 1), D]
-  ops::Linear
-      modulation;  // [depth * 6 * D + 2 * D, D]: every block's adaLN, then the final layer's
-  std::vector<Block> blocks;
-  ops::Linear final;  // [p * p * out_channels, D]
-};
 
 class DiT final : public Denoiser {
  public:
@@ -41,8 +21,15 @@ class DiT final : public Denoiser {
   static std::shared_ptr<const DiT> load(const DiTConfig& config, const io::Checkpoint& checkpoint,
                                          at::Device device = at::kCPU);
 
-  // x must be fp32. Differentiable in x and in whatever the runner hands in when gradients are on.
-  // Throws InputError when shapes, dtypes or devices are not those of Denoiser::forward.
+  // Around weights that the caller may go on changing, between two calls of forward(): how a
+  // trainer sees the one model. They are shared, not copied; info().fingerprint is empty. Throws
+  // InputError (a configuration out of range), Error (weights that do not fit it).
+  static std::shared_ptr<const DiT> around(const DiTConfig& config, DiTWeights weights);
+
+  // x must be fp32. Differentiable in x, in the weights that require gradients and in
+  // whatever the runner hands in when gradients are on. Under LibTorch's autocast products are
+  // bf16, the residual stream, norms and the result fp32. Throws InputError when shapes, dtypes or
+  // devices are not those of Denoiser::forward.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
                      BranchRunner& runner) const override;
   [[nodiscard]] const DenoiserInfo& info() const override { return info_; }

@@ -19,6 +19,7 @@
 #include "l2c/models/denoiser.h"
 #include "l2c/models/dit.h"
 #include "l2c/models/dit_infer.h"
+#include "l2c/models/dit_weights.h"
 #include "l2c/models/embeddings.h"
 #include "l2c/models/weights.h"
 #include "l2c/ops/attention.h"

@@ -1,0 +1,51 @@
+// The weights of a DiT: packed for use, and by their official names.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "l2c/io/safetensors.h"
+#include "l2c/models/dit_config.h"
+#include "l2c/models/weights.h"
+#include "l2c/ops/attention.h"
+#include "l2c/ops/linear.h"
+#include "l2c/ops/norm.h"
+
+namespace l2c {
+
+// Weights, packed for use. adaLN projections of all blocks are one product.
+struct DiTWeights {
+  struct Block {
+    ops::Linear qkv, proj;  // attention
+    ops::Linear fc1, fc2;   // MLP
+  };
+  ops::Linear patch;           // [D, in * p * p]: the patch convolution as a product
+  at::Tensor pos_embed;        // [1, T, D]
+  at::Tensor frequencies;      // [128]: of the timestep sinusoids
+  ops::Linear time1, time2;    // timestep MLP
+  at::Tensor label_embedding;  // [classes (+ 1), D]
+  ops::Linear
+      modulation;  // [depth * 6 * D + 2 * D, D]: every block's adaLN, then the final layer's
+  std::vector<Block> blocks;
+  ops::Linear final;  // [p * p * out_channels, D]
+};
+
+// Names and shapes of the official state_dict.
+ShapeMap dit_shapes(const DiTConfig& config);
+
+// Packs tensors with the official names (all of dit_shapes(), checked before): contiguous fp32
+// copies on the device, independent of the originals.
+DiTWeights pack_dit_weights(const DiTConfig& config, const io::TensorMap& tensors,
+                            at::Device device = at::kCPU);
+
+// The way back: tensors with the official names and shapes, views of the packed ones.
+io::TensorMap unpack_dit_weights(const DiTConfig& config, const DiTWeights& weights);
+
+// Calls `visit` for everything that training changes, in a fixed order: all but the positions and
+// the sinusoids' frequencies. The names are those of the packed weights ("modulation.weight",
+// "blocks.3.qkv.bias").
+void for_each_parameter(DiTWeights& weights,
+                        const std::function<void(const std::string& name, at::Tensor&)>& visit);
+
+}  // namespace l2c

@@ -1,0 +1,196 @@
+#include "l2c/training/run_folder.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "l2c/core/error.h"
+#include "l2c/core/hash.h"
+#include "l2c/core/log.h"
+
+namespace l2c {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view prefix = "checkpoint-";
+constexpr std::string_view suffix = ".safetensors";
+constexpr std::size_t generations = 2;
+
+struct Found {
+  std::int64_t step;
+  fs::path file;
+};
+
+std::optional<std::int64_t> step_of(const std::string& name) {
+  if (!name.starts_with(prefix) || !name.ends_with(suffix)) return {};
+  const char* first = name.data() + prefix.size();
+  const char* last = name.data() + name.size() - suffix.size();
+  std::int64_t step = 0;
+  const auto [end, error] = std::from_chars(first, last, step);
+  if (error != std::errc() || end != last) return {};
+  return step;
+}
+
+// Newest first.
+std::vector<Found> checkpoints(const fs::path& folder) {
+  std::vector<Found> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (const auto step = step_of(entry.path().filename().string())) {
+      found.push_back({*step, entry.path()});
+    }
+  }
+  if (error) {
+    throw InputError(
+        fmt::format("cannot read the training folder '{}': {}", folder.string(), error.message()));
+  }
+  std::sort(found.begin(), found.end(),
+            [](const Found& a, const Found& b) { return a.step > b.step; });
+  return found;
+}
+
+// Over everything that a resumed training reads.
+std::string checksum(const io::TensorMap& tensors, const io::Metadata& metadata) {
+  Hash hash;
+  for (const auto& [name, value] : metadata) {
+    if (name == "checksum") continue;
+    hash.text(name);
+    hash.text(value);
+  }
+  for (const auto& [name, tensor] : tensors) {
+    hash.text(name);
+    hash.number(static_cast<std::int64_t>(tensor.scalar_type()));
+    for (const auto size : tensor.sizes()) hash.number(size);
+    const at::Tensor values = tensor.detach().to(at::kCPU).contiguous();
+    hash.bytes(values.const_data_ptr(), values.nbytes());
+  }
+  return hash.hex();
+}
+
+std::string metadata_value(const io::Metadata& metadata, const std::string& name) {
+  const auto found = metadata.find(name);
+  return found == metadata.end() ? std::string() : found->second;
+}
+
+SavedState read(const Found& found) {
+  const auto file = io::SafetensorsFile::open(found.file);
+  SavedState state{.step = found.step,
+                   .tensors = file.tensors(),
+                   .metadata = file.metadata(),
+                   .file = found.file};
+  if (metadata_value(state.metadata, "checksum") != checksum(state.tensors, state.metadata)) {
+    throw InputError(
+        fmt::format("{}: the content does not match its checksum", found.file.string()));
+  }
+  return state;
+}
+
+// What a killed training left while it was writing. Only under the lock: nobody writes here.
+void remove_partial_files(const fs::path& folder) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const auto name = entry.path().filename().string();
+    if (name.starts_with(prefix) && name.ends_with(".partial")) fs::remove(entry.path(), error);
+  }
+}
+
+int lock_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) {
+    throw InputError(
+        fmt::format("cannot make the training folder '{}': {}", folder.string(), error.message()));
+  }
+  const fs::path file = folder / "lock";
+  const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (descriptor < 0) {
+    throw InputError(fmt::format("cannot write to the training folder '{}': {}", folder.string(),
+                                 std::generic_category().message(errno)));
+  }
+  // Held by the open file, so that the kernel lets go of it however the process ends.
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+    ::close(descriptor);
+    throw InputError(
+        fmt::format("another training is running in '{}': wait for its end, stop it, or name "
+                    "another folder",
+                    folder.string()));
+  }
+  return descriptor;
+}
+
+// Those newer than the one that is taken: they must not count as one of the two that are kept.
+void set_damaged_aside(const std::vector<Found>& found, std::int64_t taken) {
+  std::error_code ignored;
+  for (const auto& [step, file] : found) {
+    if (step > taken) fs::rename(file, fs::path(file) += ".damaged", ignored);
+  }
+}
+
+void check_settings(const SavedState& state, const TrainingSettings& settings) {
+  const auto saved =
+      TrainingSettings::from_json(metadata_value(state.metadata, "settings"), state.file.string());
+  const auto differences = saved.differences(settings);
+  if (differences.empty()) return;
+  throw InputError(
+      fmt::format("{} is of a training with other settings:\n  {}\nresume with the same ones, or "
+                  "name another folder for a new training",
+                  state.file.string(), fmt::join(differences, "\n  ")));
+}
+
+}  // namespace
+
+RunFolder::RunFolder(fs::path folder) : folder_(std::move(folder)), lock_(lock_folder(folder_)) {
+  remove_partial_files(folder_);
+}
+
+RunFolder::~RunFolder() { ::close(lock_); }
+
+std::optional<SavedState> RunFolder::load(const TrainingSettings& settings) const {
+  const auto found = checkpoints(folder_);
+  std::vector<std::string> problems;
+  for (const auto& checkpoint : found) {
+    std::optional<SavedState> state;
+    try {
+      state = read(checkpoint);
+    } catch (const InputError& error) {
+      problems.emplace_back(error.what());
+      continue;
+    }
+    check_settings(*state, settings);
+    for (const auto& problem : problems) {
+      log::warning(fmt::format("{}; going on from {}", problem, checkpoint.file.string()));
+    }
+    set_damaged_aside(found, checkpoint.step);
+    return state;
+  }
+  if (found.empty()) return {};
+  throw InputError(
+      fmt::format("no checkpoint of the training in '{}' can be read:\n  {}\nname another folder, "
+                  "or remove them to start again",
+                  folder_.string(), fmt::join(problems, "\n  ")));
+}
+
+void RunFolder::save(std::int64_t step, const io::TensorMap& tensors,
+                     const TrainingSettings& settings, io::Metadata metadata) {
+  metadata["step"] = fmt::format("{}", step);
+  metadata["settings"] = settings.to_json();
+  metadata["checksum"] = checksum(tensors, metadata);
+  io::write_safetensors(folder_ / fmt::format("{}{:08d}{}", prefix, step, suffix), tensors,
+                        metadata);
+  auto found = checkpoints(folder_);
+  std::error_code ignored;
+  for (std::size_t i = generations; i < found.size(); ++i) fs::remove(found[i].file, ignored);
+}
+
+}  // namespace l2c
