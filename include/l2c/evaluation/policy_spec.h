@@ -15,8 +15,8 @@ struct PolicySpec {
   std::string name;  // short, for tables and folders: "router@0.5"
   std::shared_ptr<const CachePolicy> policy;  // never null
   std::optional<int> steps;                   // instead of the comparison's
-  // What decides the images, wherever files lie: "router <fingerprint>, threshold 0.5". Equal
-  // identities run alike.
+  // What it is, wherever files lie: "compute all", "router <fingerprint>, threshold 0.5". Equal
+  // identities with equal steps run alike.
   std::string identity;
   std::string router_fingerprint;   // 32 hex digits of its logits; empty: no router
   std::optional<double> threshold;  // of the router

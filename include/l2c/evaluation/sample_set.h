@@ -19,7 +19,7 @@ struct SampleSetOptions {
   // per_class, first_image and initial_noise are not used: image i has label i % classes, and noise
   // that depends on the seed and i alone.
   Request request;
-  std::string policy = "full";  // what request.cache is: PolicySpec::identity
+  std::string policy = "compute all";  // what request.cache is: PolicySpec::identity
   std::int64_t images = 5000;
   int batches_per_shard = 4;  // micro-batches in one file
 };
