@@ -8,6 +8,10 @@ find_package(spdlog REQUIRED) # header-only: nothing for an application to find 
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(PNG REQUIRED)
 find_package(Eigen3 3.4 REQUIRED NO_MODULE) # headers only
+find_package(JPEG REQUIRED)
+find_package(ZLIB REQUIRED)
+# What the io module links. Object libraries do not pass it on: whoever links l2c_io adds it.
+set(L2C_IO_LIBRARIES PNG::PNG JPEG::JPEG ZLIB::ZLIB)
 find_package(Threads REQUIRED)
 find_path(L2C_XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
 mark_as_advanced(L2C_XXHASH_INCLUDE_DIR)

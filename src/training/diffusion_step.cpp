@@ -71,10 +71,9 @@ DiffusionStep::DiffusionStep(const DiTConfig& config, std::shared_ptr<const Data
       schedule_(make_schedule("")),
       weights_(pack_dit_weights(config, initial_dit_weights(config, random_), device)),
       average_(pack_dit_weights(config, unpack_dit_weights(config, weights_), device)),
+      averaging_(values_of(weights_), values_of(average_), options.ema_decay, options.ema_ramp),
       model_(DiT::around(config, weights_)),
-      optimizer_(parameters_of(weights_), {.weight_decay = options.weight_decay}),
-      values_(values_of(weights_)),
-      averages_(values_of(average_)) {}
+      optimizer_(parameters_of(weights_), {.weight_decay = options.weight_decay}) {}
 
 DiffusionStep::Batch DiffusionStep::Batch::rows(std::int64_t first, std::int64_t count) const {
   return {x0.narrow(0, first, count), y.narrow(0, first, count), t.narrow(0, first, count),
@@ -130,17 +129,8 @@ StepLoss DiffusionStep::operator()(std::int64_t step) {
   }
   if (options_.clip_norm) loss.gradient_norm = optimizer_.clip(*options_.clip_norm);
   optimizer_.step(learning_rate(options_, step));
-  update_average(step);
+  averaging_.update(step);
   return loss;
-}
-
-void DiffusionStep::update_average(std::int64_t step) {
-  const at::NoGradGuard no_grad;
-  double decay = options_.ema_decay;
-  if (options_.ema_ramp) {
-    decay = std::min(decay, static_cast<double>(1 + step) / static_cast<double>(10 + step));
-  }
-  at::_foreach_lerp_(averages_, values_, 1 - decay);
 }
 
 void DiffusionStep::save(io::TensorMap& into) const {

@@ -11,6 +11,7 @@
 #include "l2c/training/adamw.h"
 #include "l2c/training/diffusion_options.h"
 #include "l2c/training/random.h"
+#include "l2c/training/weight_average.h"
 
 namespace l2c {
 
@@ -42,7 +43,6 @@ class DiffusionStep {
   };
   [[nodiscard]] Batch draw(std::int64_t step);
   StepLoss accumulate_gradients(const Batch& batch);
-  void update_average(std::int64_t step);
 
   DiTConfig config_;
   std::shared_ptr<const DataSet> data_;
@@ -53,9 +53,9 @@ class DiffusionStep {
   Schedule schedule_;
   DiTWeights weights_;
   DiTWeights average_;
+  WeightAverage averaging_;
   std::shared_ptr<const DiT> model_;
   AdamW optimizer_;
-  std::vector<at::Tensor> values_, averages_;  // of all parameters, in one order
 };
 
 }  // namespace l2c

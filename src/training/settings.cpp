@@ -12,6 +12,9 @@ namespace l2c {
 void TrainingSettings::add(std::string name, std::string value) {
   entries_.emplace_back(std::move(name), std::move(value));
 }
+void TrainingSettings::add(std::string name, const char* value) {
+  add(std::move(name), std::string(value));
+}
 void TrainingSettings::add(std::string name, double value) {
   add(std::move(name), fmt::format("{}", value));
 }

@@ -64,6 +64,15 @@ void ProgressLine::print_line(const Progress& progress) {
                            progress.step, progress.of, progress.elapsed_seconds, progress.reused);
 }
 
+void show_training(const TrainingProgress& progress) {
+  std::string line = fmt::format("step {} of {}:", progress.step, progress.of);
+  for (const auto& [name, value] : progress.values) line += fmt::format(" {} {:.4g}", name, value);
+  const double done = static_cast<double>(progress.step - progress.resumed_from);
+  const double left = static_cast<double>(progress.of - progress.step) / done;
+  std::cerr << fmt::format("{}, {:.0f} samples/s, {:.0f} s left\n", line,
+                           progress.samples_per_second, left * progress.elapsed_seconds);
+}
+
 std::string bytes_text(double bytes) {
   constexpr std::array<const char*, 5> units{"B", "kB", "MB", "GB", "TB"};
   std::size_t unit = 0;

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "l2c/sampling/request.h"
+#include "l2c/training/progress.h"
 
 namespace l2c::cli {
 
@@ -37,6 +38,9 @@ class ProgressLine {
   int tenths_ = 0;
   std::chrono::steady_clock::time_point last_drawn_{};
 };
+
+// A line of a training's progress, on standard error.
+void show_training(const TrainingProgress& progress);
 
 // "66.1 MB", "1.2 GB" (powers of 1000).
 std::string bytes_text(double bytes);

@@ -35,6 +35,7 @@ int run(int argc, char** argv) {
   add_plan(app);
   add_inspect(app);
   add_doctor(app);
+  add_train_dit(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
@@ -44,7 +45,7 @@ int run(int argc, char** argv) {
     return input_error;
   }
   if (app.get_subcommands().empty()) {
-    complain("say what to do: sample, plan, inspect or doctor (l2c --help shows them)");
+    complain("say what to do: sample, plan, inspect, train-dit, ... (l2c --help shows them all)");
     return input_error;
   }
   stdout_stream().flush();

@@ -17,6 +17,8 @@
 #include "l2c/evaluation/report.h"
 #include "l2c/evaluation/sample_set.h"
 #include "l2c/io/checkpoint.h"
+#include "l2c/io/hash.h"
+#include "l2c/io/idx.h"
 #include "l2c/io/safetensors.h"
 #include "l2c/io/torch_checkpoint.h"
 #include "l2c/l2c.h"

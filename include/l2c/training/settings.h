@@ -13,6 +13,8 @@ namespace l2c {
 class TrainingSettings {
  public:
   void add(std::string name, std::string value);
+  // Not left to the compiler, which would take a literal for a bool.
+  void add(std::string name, const char* value);
   void add(std::string name, double value);  // shortest text that reads back as the same number
   void add(std::string name, std::int64_t value);
   void add(std::string name, bool value);
