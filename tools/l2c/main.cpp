@@ -36,6 +36,7 @@ int run(int argc, char** argv) {
   add_inspect(app);
   add_doctor(app);
   add_train_dit(app);
+  add_train_classifier(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {

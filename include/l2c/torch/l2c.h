@@ -10,6 +10,8 @@
 #include "l2c/diffusion/noise.h"
 #include "l2c/diffusion/schedule.h"
 #include "l2c/diffusion/steps.h"
+#include "l2c/evaluation/classifier.h"
+#include "l2c/evaluation/classifier_trainer.h"
 #include "l2c/evaluation/evaluator.h"
 #include "l2c/evaluation/feature_network.h"
 #include "l2c/evaluation/quality.h"

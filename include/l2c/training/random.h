@@ -19,6 +19,7 @@ enum class DrawFor : std::uint32_t {
   flip = 5,
   router_logits = 6,
   own_samples = 7,
+  crop = 8,
 };
 
 // Immutable and cheap to copy. Every draw depends on (seed, purpose, number, position) alone. Uses
