@@ -1,6 +1,12 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <optional>
+#include <system_error>
+#include <utility>
+
 #include "l2c/core/error.h"
+#include "l2c/core/log.h"
 #include "l2c/evaluation/reference.h"
 #include "l2c/io/safetensors.h"
 #include "metadata.h"
@@ -34,6 +40,24 @@ void check_tensors(const io::TensorMap& tensors, const fs::path& path) {
       fmt::format("{}: expected \"mean\" f64 [D], \"covariance\" f64 [D, D] and \"features\" f32 "
                   "[M, D]",
                   path.string()));
+}
+
+std::optional<ReferenceStatistics> load_kept(const fs::path& file) {
+  std::error_code error;
+  if (!fs::exists(file, error)) return {};
+  try {
+    return load_reference(file);
+  } catch (const InputError& damage) {
+    log::warning(fmt::format("measured again: {}", damage.what()));
+    return {};
+  }
+}
+
+bool belongs_to(const ReferenceStatistics& reference, const DataInfo& data,
+                const FeatureNetwork& network, const ReferenceOptions& options) {
+  return reference.data_fingerprint == data.fingerprint &&
+         reference.network_fingerprint == network.fingerprint() &&
+         reference.features.size(0) == std::min(options.subset, data.size);
 }
 
 }  // namespace
@@ -79,6 +103,21 @@ ReferenceStatistics load_reference(const fs::path& path) {
     throw InputError(fmt::format("{}: its content does not match its fingerprint: measure it again",
                                  path.string()));
   }
+  return reference;
+}
+
+ReferenceStatistics kept_reference(const fs::path& folder, const DataSet& data,
+                                   const FeatureNetwork& network, const ReferenceOptions& options,
+                                   const CountFunction& progress, std::stop_token stop) {
+  const DataInfo& info = data.info();
+  const auto file = folder / fmt::format("reference-{:.8}-{:.8}.safetensors", info.fingerprint,
+                                         network.fingerprint());
+  auto kept = load_kept(file);
+  if (kept && belongs_to(*kept, info, network, options)) return std::move(*kept);
+  auto reference = measure_reference(data, network, options, progress, std::move(stop));
+  std::error_code error;
+  fs::create_directories(folder, error);
+  save_reference(file, reference);  // says what is wrong with the folder
   return reference;
 }
 

@@ -128,10 +128,14 @@ std::string text(const Spread& spread, int digits, double scale = 1) {
                      digits);
 }
 
+constexpr std::size_t columns_with_spread = 6;
+
 // fmt counts what a terminal shows, so that "±" takes one column.
 std::string row(std::size_t width, const std::vector<std::string>& cells) {
   std::string line = fmt::format("{:<{}}", cells.front(), width);
-  for (std::size_t k = 1; k < cells.size(); ++k) line += fmt::format("{:>17}", cells[k]);
+  for (std::size_t k = 1; k < cells.size(); ++k) {
+    line += fmt::format("{:>{}}", cells[k], k <= columns_with_spread ? 18 : 11);
+  }
   return line + "\n";
 }
 

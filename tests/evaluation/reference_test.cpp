@@ -7,6 +7,7 @@
 
 #include "evaluation_support.h"
 #include "l2c/core/error.h"
+#include "l2c/core/log.h"
 #include "l2c/io/safetensors.h"
 #include "support/golden.h"
 
@@ -92,6 +93,33 @@ TEST(Reference, FingerprintFollowsTheContent) {
   EXPECT_NE(of(base), of(measure_reference(test::random_data(60), network, {.subset = 20})));
   EXPECT_NE(of(base),
             of(measure_reference(test::random_data(60), test::QuadrantNetwork(4, "other"))));
+}
+
+TEST(Reference, KeptIsNotMeasuredAgain) {
+  const auto folder = test::scratch() / "new";
+  const test::QuadrantNetwork network;
+  int measured = 0;
+  const auto get = [&](const test::TensorData& data, std::int64_t subset) {
+    int reports = 0;
+    const auto reference = kept_reference(folder, data, network, {.subset = subset},
+                                          [&](std::int64_t, std::int64_t) { ++reports; });
+    if (reports > 0) ++measured;
+    EXPECT_EQ(fingerprint(reference),
+              fingerprint(measure_reference(data, network, {.subset = subset})));
+  };
+  get(test::random_data(60), 20);
+  get(test::random_data(60), 20);
+  EXPECT_EQ(measured, 1);
+  EXPECT_THAT(test::files_in(folder), testing::ElementsAre("reference-data-quadrant.safetensors"));
+  get(test::random_data(60), 30);
+  EXPECT_EQ(measured, 2);
+  std::ofstream(folder / "reference-data-quadrant.safetensors") << "damaged";
+  std::string warning;
+  set_log_handler([&](LogLevel, std::string_view message) { warning = message; });
+  get(test::random_data(60), 30);
+  set_log_handler({});
+  EXPECT_EQ(measured, 3);
+  EXPECT_THAT(warning, HasSubstr("measured again"));
 }
 
 TEST(Reference, RefusesDamagedAndOtherFiles) {

@@ -12,6 +12,7 @@ void add_inspect(CLI::App& app);
 void add_doctor(CLI::App& app);
 void add_train_dit(CLI::App& app);
 void add_train_classifier(CLI::App& app);
+void add_eval(CLI::App& app);
 
 // Exit codes that scripts rely on.
 enum ExitCode : int { ok = 0, run_error = 1, input_error = 2, interrupted = 130 };

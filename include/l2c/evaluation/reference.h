@@ -50,4 +50,12 @@ void save_reference(const std::filesystem::path& path, const ReferenceStatistics
 // Throws InputError that names the file: no such statistics, damaged.
 ReferenceStatistics load_reference(const std::filesystem::path& path);
 
+// The statistics kept in `folder` (made where needed) under a name that holds the fingerprints of
+// data and network; measured, and kept there, when they are not, or when the file is damaged (a
+// log::warning) or has another subset. Throws as measure_reference and save_reference do.
+ReferenceStatistics kept_reference(const std::filesystem::path& folder, const DataSet& data,
+                                   const FeatureNetwork& network,
+                                   const ReferenceOptions& options = {},
+                                   const CountFunction& progress = {}, std::stop_token stop = {});
+
 }  // namespace l2c
