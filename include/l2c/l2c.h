@@ -2,6 +2,7 @@
 // <l2c/torch/l2c.h>.
 #pragma once
 
+#include "l2c/cache/heat_map.h"
 #include "l2c/cache/plan.h"
 #include "l2c/cache/policies.h"
 #include "l2c/cache/policy.h"
@@ -16,6 +17,7 @@
 #include "l2c/evaluation/policy_spec.h"
 #include "l2c/evaluation/timing.h"
 #include "l2c/io/file.h"
+#include "l2c/io/image.h"
 #include "l2c/io/png.h"
 #include "l2c/metrics/distribution.h"
 #include "l2c/metrics/psnr.h"
@@ -25,5 +27,7 @@
 #include "l2c/sampling/pipeline.h"
 #include "l2c/sampling/planning.h"
 #include "l2c/sampling/request.h"
+#include "l2c/training/diffusion_options.h"
 #include "l2c/training/progress.h"
+#include "l2c/training/router_trainer.h"
 #include "l2c/training/settings.h"

@@ -15,15 +15,17 @@ namespace fs = std::filesystem;
 namespace {
 
 void check_options(const DataOptions& options) {
-  if (options.split != "train" && options.split != "test") {
-    throw InputError(fmt::format("there is no part '{}' of a data set; ask for 'train' or 'test'",
-                                 options.split));
-  }
-  if (options.image_size < 0) {
+  if (options.split != "train" && options.split != "test" && options.split != "test or all") {
     throw InputError(
-        fmt::format("an image size of {}; give a number of pixels, or 0 to take the "
-                    "images as they are",
-                    options.image_size));
+        fmt::format("there is no part '{}' of a data set; ask for 'train', 'test' or 'test or all'",
+                    options.split));
+  }
+  constexpr int most = 1 << 14;  // its square is io::most_png_pixels
+  if (options.image_size < 0 || options.image_size > most) {
+    throw InputError(
+        fmt::format("an image size of {}; give 1 ... {} pixels, or 0 to take the images "
+                    "as they are",
+                    options.image_size, most));
   }
   if (options.channels != 0 && options.channels != 1 && options.channels != 3) {
     throw InputError(
@@ -73,10 +75,7 @@ std::shared_ptr<const DataSet> open_data(const fs::path& path, const DataOptions
     return open_safetensors_data(path, options);  // says so when there is nothing
   }
   if (is_idx_folder(path)) return open_idx_folder(path, options);
-  throw InputError(
-      fmt::format("the folder '{}' holds no IDX files (train-images-idx3-ubyte and its "
-                  "three companions); name another folder",
-                  path.string()));
+  return open_image_folder(path, options);
 }
 
 }  // namespace l2c

@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string file_prefix(const std::string& split) { return split == "test" ? "t10k" : "train"; }
+std::string file_prefix(const std::string& split) { return split == "train" ? "train" : "t10k"; }
 
 std::string images_name(const std::string& split) {
   return file_prefix(split).append("-images-idx3-ubyte");
@@ -95,12 +95,13 @@ std::shared_ptr<const DataSet> open_idx_folder(const fs::path& folder, const Dat
   }
   MemorySource source{
       .name = fmt::format("'{}'", images_path.string()),
-      .description = fmt::format("{} images of {} x {}, from {} ({} part)", images.size(0),
-                                 images.size(1), images.size(2), folder.string(), options.split),
+      .description =
+          fmt::format("{} images of {} x {}, from {} ({} part)", images.size(0), images.size(1),
+                      images.size(2), folder.string(), options.split == "train" ? "train" : "test"),
       .x = images.unsqueeze(1),
       .y = labels};
   if (labels.numel() > 0) {
-    source.num_classes = count_classes(folder, labels, options.split == "test" ? "train" : "test");
+    source.num_classes = count_classes(folder, labels, options.split == "train" ? "test" : "train");
   }
   auto data = memory_data(source);
   check_fixed_shape(folder, data->info(), options);

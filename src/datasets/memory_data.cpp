@@ -9,7 +9,7 @@
 
 #include "check_numbers.h"
 #include "l2c/core/error.h"
-#include "l2c/io/hash.h"
+#include "l2c/core/hash.h"
 
 namespace l2c {
 
@@ -100,7 +100,7 @@ int checked_classes(const MemorySource& source, const at::Tensor& y) {
 }
 
 std::string content_fingerprint(const at::Tensor& x, const at::Tensor& y, int num_classes) {
-  io::Hash hash;
+  Hash hash;
   hash.text(at::toString(x.scalar_type()));
   for (const auto size : x.sizes()) hash.number(size);
   hash.bytes(x.const_data_ptr(), x.nbytes());

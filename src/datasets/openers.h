@@ -16,6 +16,10 @@ std::shared_ptr<const DataSet> open_idx_folder(const std::filesystem::path& fold
 std::shared_ptr<const DataSet> open_safetensors_data(const std::filesystem::path& path,
                                                      const DataOptions& options);
 
+// A folder with one subfolder a class.
+std::shared_ptr<const DataSet> open_image_folder(const std::filesystem::path& folder,
+                                                 const DataOptions& options);
+
 // Throws InputError: data of fixed size and channels that are not what `options` asks for.
 void check_fixed_shape(const std::filesystem::path& path, const DataInfo& info,
                        const DataOptions& options);

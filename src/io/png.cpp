@@ -5,9 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "image_decoders.h"
 #include "l2c/core/error.h"
 #include "l2c/io/file.h"
 
@@ -74,23 +77,40 @@ void write_png(const std::filesystem::path& path, const Bitmap& bitmap) {
   file.commit();
 }
 
-Bitmap read_png(const std::filesystem::path& path) {
-  const auto file = MappedFile::open(path);
+bool looks_like_png(std::span<const std::byte> bytes) noexcept {
+  constexpr std::string_view mark = "\x89PNG\r\n\x1a\n";
+  return bytes.size() >= mark.size() && std::memcmp(bytes.data(), mark.data(), mark.size()) == 0;
+}
+
+namespace {
+
+// Over white, in the file's own (gamma-encoded) values; takes the alpha channel away.
+void put_on_white(std::vector<std::uint8_t>& pixels, std::size_t colours) {
+  constexpr unsigned white = 255, half = 127;
+  const std::size_t count = pixels.size() / (colours + 1);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint8_t* source = pixels.data() + i * (colours + 1);
+    const unsigned alpha = source[colours];
+    for (std::size_t c = 0; c < colours; ++c) {
+      const unsigned mixed = (source[c] * alpha + white * (white - alpha) + half) / white;
+      pixels[i * colours + c] = static_cast<std::uint8_t>(mixed);
+    }
+  }
+  pixels.resize(count * colours);
+}
+
+}  // namespace
+
+Bitmap decode_png(const std::filesystem::path& path, std::span<const std::byte> bytes) {
   Image image;
   const auto fail = [&](const std::string& what) {
-    throw InputError(
-        fmt::format("'{}' is no PNG that can be read: {}; an 8-bit gray or RGB PNG is "
-                    "expected",
-                    path.string(), what));
+    throw InputError(fmt::format("'{}' is no PNG that can be read: {}; replace it or take it away",
+                                 path.string(), what));
   };
-  if (file->bytes().empty()) fail("it is empty");
-  if (png_image_begin_read_from_memory(image.get(), file->bytes().data(), file->bytes().size()) ==
-      0) {
+  if (bytes.empty()) fail("it is empty");
+  if (png_image_begin_read_from_memory(image.get(), bytes.data(), bytes.size()) == 0) {
     fail(image->message);
   }
-  constexpr png_uint_32 kUnread =
-      PNG_FORMAT_FLAG_ALPHA | PNG_FORMAT_FLAG_LINEAR | PNG_FORMAT_FLAG_COLORMAP;
-  if ((image->format & kUnread) != 0) fail("it has an alpha channel, 16 bits or a palette");
   if (std::uint64_t{image->width} * image->height > kMostPixels) {
     fail(fmt::format("{} x {} pixels are too many", image->width, image->height));
   }
@@ -98,12 +118,20 @@ Bitmap read_png(const std::filesystem::path& path) {
                 .height = static_cast<int>(image->height),
                 .channels = (image->format & PNG_FORMAT_FLAG_COLOR) != 0 ? 3 : 1,
                 .pixels = {}};
-  image->format = bitmap.channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
+  // 16-bit files that do not say how their values are encoded mean what 8-bit files mean.
+  image->flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
+  const png_uint_32 alpha = image->format & PNG_FORMAT_FLAG_ALPHA;
+  image->format = (bitmap.channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB) | alpha;
   bitmap.pixels.resize(PNG_IMAGE_SIZE(*image.get()));
   if (png_image_finish_read(image.get(), nullptr, bitmap.pixels.data(), 0, nullptr) == 0) {
     fail(image->message);
   }
+  if (alpha != 0) put_on_white(bitmap.pixels, static_cast<std::size_t>(bitmap.channels));
   return bitmap;
+}
+
+Bitmap read_png(const std::filesystem::path& path) {
+  return decode_png(path, MappedFile::open(path)->bytes());
 }
 
 }  // namespace l2c::io

@@ -7,27 +7,25 @@ namespace l2c::ops {
 
 namespace {
 
-// LibTorch's bf16 attention is slower than its fp32 one on the CPU, its backward pass four times
-// (shared/prototypes/README.md). So autocast, which would choose it, is off for this operation.
-at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-  if (!q.is_cpu() || !at::autocast::is_autocast_enabled(at::kCPU)) {
-    return at::scaled_dot_product_attention(q, k, v);
-  }
-  const c10::impl::ExcludeDispatchKeyGuard no_autocast(
-      at::autocast::get_autocast_dispatch_key_from_device_type(at::kCPU));
-  return at::scaled_dot_product_attention(q.to(at::kFloat), k.to(at::kFloat), v.to(at::kFloat));
-}
-
-}  // namespace
-
-at::Tensor self_attention(const at::Tensor& qkv, int heads) {
+at::Tensor attention(const at::Tensor& qkv, int heads) {
   const auto rows = qkv.size(0);
   const auto tokens = qkv.size(1);
   const auto width = qkv.size(2) / 3;
   const auto split =
       qkv.reshape({rows, tokens, 3, heads, width / heads}).permute({2, 0, 3, 1, 4}).unbind(0);
-  const auto mixed = attention(split[0], split[1], split[2]);
+  const auto mixed = at::scaled_dot_product_attention(split[0], split[1], split[2]);
   return mixed.transpose(1, 2).reshape({rows, tokens, width});
+}
+
+}  // namespace
+
+at::Tensor self_attention(const at::Tensor& qkv, int heads) {
+  if (!qkv.is_cpu() || !at::autocast::is_autocast_enabled(at::kCPU)) return attention(qkv, heads);
+  // LibTorch's bf16 attention is slower than its fp32 one on the CPU, its backward pass four times
+  // (shared/prototypes/README.md). So autocast, which would choose it, is off for this operation.
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(
+      at::autocast::get_autocast_dispatch_key_from_device_type(at::kCPU));
+  return attention(qkv.to(at::kFloat), heads);
 }
 
 }  // namespace l2c::ops

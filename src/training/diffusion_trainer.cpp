@@ -7,6 +7,7 @@
 #include <cmath>
 #include <utility>
 
+#include "check_data.h"
 #include "diffusion_step.h"
 #include "l2c/core/device.h"
 #include "l2c/core/error.h"
@@ -21,23 +22,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-void check_data(const DiTConfig& config, const DataInfo& data) {
-  if (data.size < 1) throw InputError(fmt::format("{}: nothing to train on", data.description));
-  if (data.channels != config.in_channels || data.image_size != config.input_size) {
-    throw InputError(fmt::format(
-        "the data ({}) are {} x {} with {} channels, but the model takes {} x {} with {}: change "
-        "in_channels and input_size of the configuration, or the data",
-        data.description, data.image_size, data.image_size, data.channels, config.input_size,
-        config.input_size, config.in_channels));
-  }
-  if (data.num_classes > config.num_classes) {
-    throw InputError(
-        fmt::format("the data ({}) have {} classes, but the model only {}: raise "
-                    "num_classes of the configuration",
-                    data.description, data.num_classes, config.num_classes));
-  }
 }
 
 TrainingSettings settings_of(const DiTConfig& config, const DataInfo& data,
@@ -194,7 +178,7 @@ DiffusionTrainer::DiffusionTrainer(const DiTConfig& config, std::shared_ptr<cons
                                    const std::filesystem::path& folder, at::Device device) {
   check_options(options);
   check_dit_config(config, "the model's configuration");
-  check_data(config, data->info());
+  check_data({config.in_channels, config.input_size, config.num_classes}, data->info());
   if (device.is_cuda()) disable_tf32();
   impl_ = std::make_unique<Impl>(config, std::move(data), options, folder, device);
 }

@@ -96,12 +96,19 @@ SavedState read(const Found& found) {
   return state;
 }
 
+// NAME.abc123.partial: a file that io::AtomicFile was writing.
+bool is_partial(const std::string& name) {
+  constexpr std::string_view end = ".partial";
+  constexpr std::size_t random_letters = 6;
+  if (!name.ends_with(end) || name.size() < end.size() + random_letters + 2) return false;
+  return name[name.size() - end.size() - random_letters - 1] == '.';
+}
+
 // What a killed training left while it was writing. Only under the lock: nobody writes here.
 void remove_partial_files(const fs::path& folder) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
-    const auto name = entry.path().filename().string();
-    if (name.starts_with(prefix) && name.ends_with(".partial")) fs::remove(entry.path(), error);
+    if (is_partial(entry.path().filename().string())) fs::remove(entry.path(), error);
   }
 }
 

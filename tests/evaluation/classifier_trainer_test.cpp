@@ -197,9 +197,8 @@ class Broken : public DataSet {
 
 TEST(ClassifierTrainer, RefusesALossThatIsNotFinite) {
   const ClassifierTrainer trainer(std::make_shared<Broken>(), quick());
-  EXPECT_THAT(
-      [&] { (void)trainer.run(); },
-      ThrowsMessage<RunError>(AllOf(HasSubstr("not finite at step 1"), HasSubstr("0.01"))));
+  EXPECT_THAT([&] { (void)trainer.run(); },
+              ThrowsMessage<RunError>(AllOf(HasSubstr("not finite at step 1"), HasSubstr("0.01"))));
 }
 
 // Says class 0 for dark images, class 2 for the rest.

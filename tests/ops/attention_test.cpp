@@ -1,5 +1,6 @@
 #include "l2c/ops/attention.h"
 
+#include <ATen/autocast_mode.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -51,6 +52,18 @@ TEST_P(AttentionShapes, GradientsFlow) {
   qkv.mutable_grad().reset();
   (plain_attention(qkv, heads) * weights).sum().backward();
   test::expect_close(actual, qkv.grad(), 1e-5, "self_attention gradients");
+}
+
+// The result for bf16 input is the fp32 one of the widened input, bit for bit.
+TEST_P(AttentionShapes, UnderAutocastItIsComputedInFp32) {
+  const auto [rows, tokens, width, heads] = GetParam();
+  at::manual_seed(23);
+  const auto qkv = at::randn({rows, tokens, 3 * width}).to(at::kBFloat16);
+  const auto expected = ops::self_attention(qkv.to(at::kFloat), heads);
+  at::autocast::set_autocast_enabled(at::kCPU, true);
+  const auto actual = ops::self_attention(qkv, heads);
+  at::autocast::set_autocast_enabled(at::kCPU, false);
+  test::expect_equal(actual, expected, "self_attention under autocast");
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, AttentionShapes,

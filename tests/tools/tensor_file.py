@@ -5,12 +5,13 @@ import struct
 
 
 def write(path, tensors):
-    """tensors: name -> (shape, list of floats), written as F32."""
+    """tensors: name -> (shape, list of values), written as I64 when all are ints, else as F32."""
     header, data = {}, b""
     for name, (shape, values) in tensors.items():
         assert math.prod(shape) == len(values), name
-        raw = struct.pack(f"<{len(values)}f", *values)
-        header[name] = {"dtype": "F32", "shape": list(shape),
+        whole = all(isinstance(value, int) for value in values)
+        raw = struct.pack(f"<{len(values)}{'q' if whole else 'f'}", *values)
+        header[name] = {"dtype": "I64" if whole else "F32", "shape": list(shape),
                         "data_offsets": [len(data), len(data) + len(raw)]}
         data += raw
     text = json.dumps(header).encode()

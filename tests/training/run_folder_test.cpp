@@ -148,6 +148,7 @@ TEST(RunFolder, ClearsWhatAKilledSaveLeft) {
   const auto path = test::scratch() / "run";
   fs::create_directories(path);
   std::ofstream(path / "checkpoint-00000009.safetensors.abc123.partial") << "half";
+  std::ofstream(path / "curve.csv.0vcf4r.partial") << "half";
   std::ofstream(path / "mine.partial") << "not ours";
   const RunFolder folder(path);
   EXPECT_THAT(names(path), testing::ElementsAre("lock", "mine.partial"));

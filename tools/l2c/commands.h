@@ -13,6 +13,8 @@ void add_doctor(CLI::App& app);
 void add_train_dit(CLI::App& app);
 void add_train_classifier(CLI::App& app);
 void add_eval(CLI::App& app);
+void add_validate(CLI::App& app);
+void add_train_router(CLI::App& app);
 
 // Exit codes that scripts rely on.
 enum ExitCode : int { ok = 0, run_error = 1, input_error = 2, interrupted = 130 };

@@ -107,6 +107,10 @@ Json describe_checkpoint(const std::string& path) {
             {"bytes", bytes},
             {"types", types}};
   if (!checkpoint.section.empty()) json["section"] = checkpoint.section;
+  for (const auto& [name, value] : checkpoint.metadata) {
+    if (name != "config")
+      json["metadata"][name] = value;  // the configuration has a line of its own
+  }
   const auto inferred = infer_dit_config(checkpoint.tensors);
   if (!inferred) {
     Json shapes = Json::object();
@@ -139,6 +143,10 @@ void print(const std::string& path, const Json& json) {
         say(fmt::format("  at threshold {:<10} {} of {} branches of the cache steps reused",
                         row["threshold"].get<double>(), row["reused"].get<int>(),
                         row["cache_step_branches"].get<int>()));
+      }
+    } else if (key == "metadata") {
+      for (const auto& [name, text] : value.items()) {
+        say(fmt::format("  {:<22} {}", name, value_text(text)));
       }
     } else if (key == "shapes") {
       for (const auto& [name, shape] : value.items()) {

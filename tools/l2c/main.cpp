@@ -38,6 +38,8 @@ int run(int argc, char** argv) {
   add_train_dit(app);
   add_train_classifier(app);
   add_eval(app);
+  add_validate(app);
+  add_train_router(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {

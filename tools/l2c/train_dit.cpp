@@ -40,9 +40,11 @@ void train_dit(TrainDitOptions options) {
   training.bf16 = options.dtype == "bf16";
   training.save_bf16 = options.save_dtype == "bf16";
   const auto config = dit_config(options.arch);
-  const auto data = open_data(
-      options.data,
-      {.split = options.split, .image_size = config.input_size, .channels = config.in_channels});
+  // Latents have other numbers of channels: they come from files that say how many.
+  const bool pixels = config.in_channels == 1 || config.in_channels == 3;
+  const auto data = open_data(options.data, {.split = options.split,
+                                             .image_size = config.input_size,
+                                             .channels = pixels ? config.in_channels : 0});
   DiffusionTrainer trainer(config, data, training, options.out, parse_device(options.device));
   complain(fmt::format("training on {}", data->info().description));
   if (trainer.step() > 0) complain(fmt::format("going on after step {}", trainer.step()));

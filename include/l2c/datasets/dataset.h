@@ -13,7 +13,10 @@ namespace l2c {
 
 struct DataInfo {
   std::string description;  // for people: "60000 images of 28 x 28, from /usr/share/..."
-  std::string fingerprint;  // of everything a training sees: 32 hex digits; equal data, equal text
+  // Of everything a training sees: 32 hex digits; equal data, equal text. Of the content, but for a
+  // folder of images of the sorted names, the file sizes and the options: a file that was changed
+  // and kept its size goes unnoticed.
+  std::string fingerprint;
   std::int64_t size = 0;
   int channels = 0;
   int image_size = 0;  // height and width
@@ -37,23 +40,32 @@ class DataSet {
 };
 
 struct DataOptions {
-  std::string split = "train";  // of data with parts of its own: "train" or "test"
-  int image_size = 0;           // a folder's images are cropped and resized to it; 0: as they are
-  int channels = 0;             // 1 (gray) or 3 (RGB) for a folder of images; 0: 3
+  // Of data with parts of their own (IDX folders): "train" or "test". Data without parts are wholly
+  // "train"; "test or all" is what to measure on: the test part, or all where there are no parts.
+  std::string split = "train";
+  // A folder's images are cropped and resized to it, 1 ... 16384; 0: as they are, all of one size.
+  // Other data must have it.
+  int image_size = 0;
+  int channels = 0;  // 1 (gray) or 3 (RGB) for a folder of images; 0: 3. Other data must have it
 };
 
 // Opens, told apart by what is there:
 //  - a folder with train-images-idx3-ubyte(.gz) and its three companions (MNIST, Fashion-MNIST),
-//  - a folder with one subfolder a class (sorted by name), holding PNG or JPEG files; decoded when
-//    asked for, centre-cropped and resized as DiT's train.py does,
+//  - a folder with one subfolder a class (sorted by name), holding PNG or JPEG files (see
+//    io::read_image); decoded when asked for, on the threads that ATen has for one operation,
+//    centre-cropped and resized as DiT's train.py does. Hidden folders are left out; a warning is
+//    logged for other entries that are no images,
 //  - a safetensors file with "images" (uint8 or floating [N, C, S, S]) or "latents" (floating), and
 //    "labels" (integers [N]).
-// uint8 pixels v become v / 127.5 - 1. Throws InputError that names the file and says what to do.
+// uint8 pixels v become v / 127.5 - 1; floating images must lie in [-1, 1]. A safetensors file is
+// mapped: it must stay as it is while the data are used. num_classes is one more than the largest
+// label (of both parts, where there are parts), or the number of class folders. Throws InputError
+// that names the file and says what to do.
 std::shared_ptr<const DataSet> open_data(const std::filesystem::path& path,
                                          const DataOptions& options = {});
 
-// Data in memory. x [N, C, S, S] (uint8 pixels, or floating: taken as they are), y [N] integers
-// below num_classes. Throws InputError for anything else.
+// Data in memory, copied. x [N, C, S, S] (uint8 pixels, or floating and finite: taken as they are),
+// y [N] integers below num_classes. Throws InputError for anything else.
 std::shared_ptr<const DataSet> tensor_data(const at::Tensor& x, const at::Tensor& y,
                                            int num_classes, std::string description);
 

@@ -21,13 +21,14 @@ struct Bitmap {
   }
 };
 
-// The most pixels that a PNG may have here.
+// The most pixels that an image file may have here.
 inline constexpr std::int64_t most_png_pixels = std::int64_t{1} << 28;
 
 // Writes aside and renames. Throws InputError (size and pixels disagree, bad path), RunError.
 void write_png(const std::filesystem::path& path, const Bitmap& bitmap);
 
-// Reads an 8-bit gray or RGB PNG. Throws InputError.
+// Reads a PNG as 8-bit gray or RGB: palettes become RGB, 16 bits are rounded to 8, what is
+// transparent is laid over white. Throws InputError: no PNG, damaged, more than most_png_pixels.
 Bitmap read_png(const std::filesystem::path& path);
 
 }  // namespace l2c::io

@@ -1,4 +1,4 @@
-#include "l2c/io/hash.h"
+#include "l2c/core/hash.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 
 namespace {
 
-using l2c::io::Hash;
+using l2c::Hash;
 
 TEST(Hash, GivesTheDigestsOfXxh3) {
   Hash hash;

@@ -1,0 +1,17 @@
+// Routers as pictures. No LibTorch header behind it.
+#pragma once
+
+#include "l2c/cache/router.h"
+#include "l2c/io/png.h"
+
+namespace l2c {
+
+// One cell for each row and unit, noisiest step on top, a gap after each block (attention, MLP).
+// Rows in which everything is computed whatever the scores (odd ones, and the run's first
+// evaluation) are light gray. At the cache steps a branch that is computed at this threshold is
+// orange, the deeper the higher its score; a reused one is dark, with a square inside that is the
+// brighter the closer its score is to the threshold. RGB. Throws InputError for a threshold outside
+// [0, 1].
+io::Bitmap draw_router(const Router& router, double threshold);
+
+}  // namespace l2c

@@ -1,0 +1,42 @@
+#include "router_results.h"
+
+#include <utility>
+
+#include "l2c/cache/heat_map.h"
+#include "l2c/cache/policies.h"
+#include "l2c/io/png.h"
+
+namespace l2c {
+
+Router to_router(const at::Tensor& logits, RouterInfo info) {
+  const at::Tensor values = logits.contiguous();
+  const float* first = values.const_data_ptr<float>();
+  return {static_cast<int>(values.size(0)), static_cast<int>(values.size(1)),
+          std::vector<float>(first, first + values.numel()), std::move(info)};
+}
+
+PlanCost price_router(const Router& router, double threshold, const RunShape& shape,
+                      const ForwardCost& cost) {
+  return price(LearnedRouter(router, threshold).plan(shape).value(), cost);
+}
+
+RouterPrice price_of(int steps, const ForwardCost& cost) {
+  RouterPrice price;
+  for (const BranchMacs& unit : cost.units) price.unit_macs.push_back(unit.truth);
+  price.full_macs = cost.total().truth * steps;
+  price.cache_steps = steps / 2;
+  return price;
+}
+
+std::vector<std::filesystem::path> write_results(const std::filesystem::path& folder,
+                                                 const Router& router, double threshold,
+                                                 const Curve& curve) {
+  std::vector<std::filesystem::path> files{folder / "router.safetensors", folder / "curve.csv",
+                                           folder / "heat_map.png"};
+  router.save(files[0]);
+  curve.write_csv(files[1]);
+  io::write_png(files[2], draw_router(router, threshold));
+  return files;
+}
+
+}  // namespace l2c

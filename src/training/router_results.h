@@ -1,0 +1,32 @@
+// What a router in training is worth, and its files.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "l2c/cache/policy.h"
+#include "l2c/cache/pricing.h"
+#include "l2c/cache/router.h"
+#include "l2c/core/torch.h"
+#include "l2c/models/denoiser.h"
+#include "l2c/training/curve.h"
+#include "lambda_controller.h"
+
+namespace l2c {
+
+// logits [rows, units] fp32 on the CPU.
+Router to_router(const at::Tensor& logits, RouterInfo info);
+
+// Of its plan at the threshold.
+PlanCost price_router(const Router& router, double threshold, const RunShape& shape,
+                      const ForwardCost& cost);
+
+// The same arithmetic in parts: price_of(...).speedup(MACs saved) is price_router's ideal_speedup.
+RouterPrice price_of(int steps, const ForwardCost& cost);
+
+// router.safetensors, curve.csv and heat_map.png, each aside and renamed; returns their paths.
+std::vector<std::filesystem::path> write_results(const std::filesystem::path& folder,
+                                                 const Router& router, double threshold,
+                                                 const Curve& curve);
+
+}  // namespace l2c

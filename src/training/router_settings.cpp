@@ -1,0 +1,149 @@
+#include "router_settings.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "l2c/core/error.h"
+#include "l2c/diffusion/schedule.h"
+#include "l2c/sampling/denoise.h"
+
+namespace l2c {
+
+namespace {
+
+void need(bool good, const std::string& option, double value, const std::string& allowed) {
+  if (good) return;
+  throw InputError(fmt::format("{} {}: give {}", option, value, allowed));
+}
+
+void need_count(const std::string& option, std::int64_t value) {
+  if (value >= 1) return;
+  throw InputError(fmt::format("{} {}: give at least 1", option, value));
+}
+
+bool positive(double value) { return value > 0 && std::isfinite(value); }
+bool share(double value) { return value >= 0 && value <= 1; }
+
+void check_schedule(const RouterTrainingOptions& options) {
+  const int steps = make_schedule(options.spacing).steps();
+  if (steps >= 2) return;
+  throw InputError(
+      fmt::format("spacing \"{}\" has {} step: a router needs at least 2, one to store and one to "
+                  "reuse in",
+                  options.spacing, steps));
+}
+
+// Nothing could ever be reused.
+void check_threshold_and_clamp(const RouterTrainingOptions& options) {
+  const double lowest = 1 / (1 + std::exp(options.clamp));
+  if (options.threshold >= lowest) return;
+  throw InputError(fmt::format(
+      "threshold {}: with logits cut to {} no score is below {:.4g}, so that nothing would be "
+      "reused; raise the threshold or the clamp",
+      options.threshold, -options.clamp, lowest));
+}
+
+void check_lambda(const RouterTrainingOptions& options) {
+  if (options.lambda) {
+    need(*options.lambda >= 0 && std::isfinite(*options.lambda), "lambda", *options.lambda,
+         "a number of at least 0");
+  }
+  if (!options.target_speedup) return;
+  if (options.lambda) {
+    throw InputError("a target speed-up chooses lambda: give one of the two");
+  }
+  need(*options.target_speedup > 1 && std::isfinite(*options.target_speedup), "target speed-up",
+       *options.target_speedup, "a number above 1");
+}
+
+}  // namespace
+
+void check_options(const RouterTrainingOptions& options) {
+  check_schedule(options);
+  need_count("iterations", options.iterations);
+  need_count("batch size", options.batch_size);
+  need_count("save every", options.save_every);
+  need_count("report every", options.report_every);
+  need_count("own samples", options.own_samples.count);
+  need_count("batch size of own samples", options.own_samples.batch_size);
+  need(positive(options.learning_rate), "learning rate", options.learning_rate, "a number above 0");
+  need(share(options.label_dropout), "label dropout", options.label_dropout, "0 to 1");
+  need(positive(options.clamp), "clamp", options.clamp, "a number above 0");
+  need(share(options.threshold), "threshold", options.threshold, "0 to 1");
+  need(std::isfinite(options.own_samples.guidance), "guidance of own samples",
+       options.own_samples.guidance, "a finite number");
+  if (options.dtype != "fp32" && options.dtype != "bf16") {
+    throw InputError(fmt::format("dtype \"{}\": give fp32 or bf16", options.dtype));
+  }
+  check_threshold_and_clamp(options);
+  check_lambda(options);
+}
+
+void check_model(const RouterTrainingOptions& options, const DenoiserInfo& model, bool has_data) {
+  if (options.label_dropout > 0 && !model.null_label) {
+    throw InputError(
+        fmt::format("{} was made without a null label (class_dropout_prob 0): set label dropout "
+                    "to 0 instead of {}",
+                    model.architecture, options.label_dropout));
+  }
+  if (!has_data) check_guidance({.scale = options.own_samples.guidance, .channels = 3}, model);
+}
+
+void check_data(const DataInfo& data, const DenoiserInfo& model) {
+  if (data.size < 1) throw InputError(fmt::format("{}: nothing to train on", data.description));
+  if (data.channels != model.in_channels || data.image_size != model.input_size) {
+    throw InputError(
+        fmt::format("the data ({}) are {} x {} with {} channels, but {} takes {} x {} with {}",
+                    data.description, data.image_size, data.image_size, data.channels,
+                    model.architecture, model.input_size, model.input_size, model.in_channels));
+  }
+  if (data.num_classes > model.num_classes) {
+    throw InputError(fmt::format("the data ({}) have {} classes, but {} only {}", data.description,
+                                 data.num_classes, model.architecture, model.num_classes));
+  }
+}
+
+TrainingSettings settings_of(const RouterTrainingOptions& options, const Denoiser& model,
+                             const DataSet* data) {
+  TrainingSettings settings;
+  settings.add("training", "router");
+  settings.add("model", model.info().fingerprint);
+  settings.add("model_description", model.info().architecture);
+  if (data != nullptr) {
+    settings.add("data", data->info().fingerprint);
+    settings.add("data_description", data->info().description);
+  } else {
+    settings.add("data", "own samples");
+    settings.add("own_samples", std::int64_t{options.own_samples.count});
+    settings.add("own_guidance", options.own_samples.guidance);
+    settings.add("own_batch_size", std::int64_t{options.own_samples.batch_size});
+  }
+  settings.add("flip", options.flip);
+  settings.add("spacing", options.spacing);
+  settings.add("batch_size", std::int64_t{options.batch_size});
+  settings.add("learning_rate", options.learning_rate);
+  if (options.target_speedup) {
+    settings.add("target_speedup", *options.target_speedup);
+  } else {
+    settings.add("lambda", options.lambda.value_or(published_lambda));
+  }
+  settings.add("label_dropout", options.label_dropout);
+  settings.add("clamp", options.clamp);
+  settings.add("threshold", options.threshold);
+  settings.add("dtype", options.dtype == "bf16" ? "bf16 autocast" : "fp32");
+  settings.add("seed", fmt::format("{}", options.seed));
+  settings.add("device", model.device().is_cuda() ? "cuda" : "cpu");
+  return settings;
+}
+
+std::string describe(const RouterTrainingOptions& options, std::int64_t iterations,
+                     const std::string& data) {
+  std::string text = fmt::format("{} iterations of {}, learning rate {}, ", iterations,
+                                 options.batch_size, options.learning_rate);
+  if (options.target_speedup) text += fmt::format("target speed-up {}, ", *options.target_speedup);
+  return text + fmt::format("label dropout {}, {}, seed {}, data: {}", options.label_dropout,
+                            options.dtype, options.seed, data);
+}
+
+}  // namespace l2c
