@@ -7,6 +7,7 @@ find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED) # header-only: nothing for an application to find or ship
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(PNG REQUIRED)
+find_package(Eigen3 3.4 REQUIRED NO_MODULE) # headers only
 find_package(JPEG REQUIRED)
 find_package(ZLIB REQUIRED)
 # What the io module links. Object libraries do not pass it on: whoever links l2c_io adds it.

@@ -14,6 +14,8 @@
 #include "l2c/core/error.h"
 #include "l2c/core/hash.h"
 #include "l2c/core/log.h"
+#include "l2c/evaluation/policy_spec.h"
+#include "l2c/evaluation/timing.h"
 #include "l2c/io/file.h"
 #include "l2c/io/image.h"
 #include "l2c/io/png.h"

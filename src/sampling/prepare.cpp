@@ -18,6 +18,8 @@ namespace {
 
 // All results of one request stay in memory.
 constexpr int most_images = 1'000'000;
+// Far from where numbers of images could overflow.
+constexpr std::int64_t last_first_image = std::int64_t{1} << 62;
 
 void check_numbers(const Request& request) {
   if (request.per_class < 1) {
@@ -29,6 +31,10 @@ void check_numbers(const Request& request) {
         fmt::format("{:.0f} images at once: {} are the most; ask for parts of them, "
                     "each with its own seed",
                     images, most_images));
+  }
+  if (request.first_image < 0 || request.first_image > last_first_image) {
+    throw InputError(
+        fmt::format("number {} of the first image: give 0 to 2^62", request.first_image));
   }
   if (request.batch_size < 1) {
     throw InputError(fmt::format("batch size {}: give at least 1", request.batch_size));
@@ -111,9 +117,9 @@ at::Tensor image_noise(const Request& request, const DenoiserInfo& info, std::in
                        std::int64_t count, int step) {
   std::vector<at::Tensor> images;
   images.reserve(static_cast<std::size_t>(count));
-  for (std::int64_t i = first; i < first + count; ++i) {
-    images.push_back(
-        philox_normal(request.seed, i, step, {info.in_channels, info.input_size, info.input_size}));
+  for (std::int64_t i = 0; i < count; ++i) {
+    images.push_back(philox_normal(request.seed, request.first_image + first + i, step,
+                                   {info.in_channels, info.input_size, info.input_size}));
   }
   return at::stack(images);
 }

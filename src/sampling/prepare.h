@@ -23,8 +23,8 @@ struct Prepared {
 // Throws InputError that names the field, the value and what is allowed.
 Prepared prepare(const Request& request, const DenoiserInfo& info);
 
-// fp32 [count, C, S, S] on the CPU for images first, first + 1, ...: the initial noise (step -1) or
-// that of an evaluation.
+// fp32 [count, C, S, S] on the CPU for the request's images first, first + 1, ... (counted from its
+// first_image): the initial noise (step -1) or that of an evaluation.
 at::Tensor image_noise(const Request& request, const DenoiserInfo& info, std::int64_t first,
                        std::int64_t count, int step);
 

@@ -46,7 +46,8 @@ TrainingSettings TrainingSettings::from_json(const std::string& json, const std:
   return settings;
 }
 
-std::vector<std::string> TrainingSettings::differences(const TrainingSettings& now) const {
+std::vector<std::string> TrainingSettings::differences(const TrainingSettings& now,
+                                                       const std::string& place) const {
   const auto find = [](const TrainingSettings& settings, const std::string& name) {
     return std::find_if(settings.entries_.begin(), settings.entries_.end(),
                         [&](const auto& entry) { return entry.first == name; });
@@ -55,14 +56,14 @@ std::vector<std::string> TrainingSettings::differences(const TrainingSettings& n
   for (const auto& [name, value] : entries_) {
     const auto other = find(now, name);
     if (other == now.entries_.end()) {
-      lines.push_back(fmt::format("{}: {} in the checkpoint, unknown now", name, value));
+      lines.push_back(fmt::format("{}: {} in {}, unknown now", name, value, place));
     } else if (other->second != value) {
-      lines.push_back(fmt::format("{}: {} in the checkpoint, {} now", name, value, other->second));
+      lines.push_back(fmt::format("{}: {} in {}, {} now", name, value, place, other->second));
     }
   }
   for (const auto& [name, value] : now.entries_) {
     if (find(*this, name) == entries_.end()) {
-      lines.push_back(fmt::format("{}: not in the checkpoint, {} now", name, value));
+      lines.push_back(fmt::format("{}: not in {}, {} now", name, place, value));
     }
   }
   return lines;

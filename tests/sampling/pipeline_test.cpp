@@ -79,6 +79,26 @@ TEST_P(Batching, DoesNotChangeTheNoise) {
   EXPECT_LT(distance(alone.latents, first), 1e-4);
 }
 
+TEST_P(Batching, APartIsASliceOfTheWholeBitForBit) {
+  const auto pipeline = tiny();
+  auto asked = request();
+  asked.labels = {1, 7, 3, 3, 0, 9};
+  asked.per_class = 1;
+  asked.batch_size = 2;
+  asked.sampler = GetParam();
+  if (asked.sampler == SamplerKind::ddim) asked.eta = 0.7;
+  const auto whole = pipeline.sample(asked);
+  asked.labels = {3, 3, 0, 9};
+  asked.first_image = 2;
+  const auto part = pipeline.sample(asked);
+  const std::vector<float> slice(whole.latents.values.begin() + 2 * 4 * 8 * 8,
+                                 whole.latents.values.end());
+  EXPECT_EQ(part.latents.values, slice);
+  EXPECT_EQ(part.images.front().index, 0);
+  asked.first_image = 3;
+  EXPECT_NE(pipeline.sample(asked).latents.values, slice);
+}
+
 INSTANTIATE_TEST_SUITE_P(Samplers, Batching, testing::Values(SamplerKind::ddim, SamplerKind::ddpm),
                          [](const auto& param) {
                            return param.param == SamplerKind::ddim ? "ddim_eta" : "ddpm";

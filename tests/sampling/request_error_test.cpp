@@ -58,6 +58,14 @@ TEST(BadRequest, Labels) {
   EXPECT_THAT(error_of([](Request& r) { r.labels.clear(); }), HasSubstr("no labels"));
 }
 
+TEST(BadRequest, NumberOfTheFirstImage) {
+  EXPECT_THAT(error_of([](Request& r) { r.first_image = -1; }),
+              HasSubstr("number -1 of the first"));
+  EXPECT_THAT(
+      error_of([](Request& r) { r.first_image = std::numeric_limits<std::int64_t>::max(); }),
+      HasSubstr("give 0 to 2^62"));
+}
+
 TEST(BadRequest, StepsAndSpacing) {
   for (const int steps : {0, -3, 1001}) {
     EXPECT_THAT(error_of([&](Request& r) { r.steps = steps; }),

@@ -37,6 +37,7 @@ int run(int argc, char** argv) {
   add_doctor(app);
   add_train_dit(app);
   add_train_classifier(app);
+  add_eval(app);
   add_validate(app);
   add_train_router(app);
   try {

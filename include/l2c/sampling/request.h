@@ -23,7 +23,10 @@ enum class GuidanceChannels { three, all };
 struct Request {
   std::vector<int> labels;  // classes, each 0 ... num_classes - 1
   int per_class = 1;        // images a label; image k * per_class + j is the j-th of labels[k]
-  std::uint64_t seed = 0;   // image i's noise depends on seed and i alone
+  std::uint64_t seed = 0;   // image i's noise depends on seed and first_image + i alone
+  // Number of the first image, >= 0: a run in parts gives the images of the whole one, bit for bit
+  // where the parts begin with a micro-batch of the whole.
+  std::int64_t first_image = 0;
   // Denoising steps, 1 ... 1000. Unset: as many as `spacing` has, or 20.
   std::optional<int> steps;
   // Official spacing string ("20", "ddim20", "10,10"). Empty: the number of steps.

@@ -24,8 +24,10 @@ class TrainingSettings {
   static TrainingSettings from_json(const std::string& json, const std::string& where);
 
   // One line for each name whose value differs or that only one of them has:
-  // "learning_rate: 0.0001 in the checkpoint, 0.001 now". Empty: the same.
-  [[nodiscard]] std::vector<std::string> differences(const TrainingSettings& now) const;
+  // "learning_rate: 0.0001 in the checkpoint, 0.001 now". Empty: the same. `place` is where these
+  // settings are.
+  [[nodiscard]] std::vector<std::string> differences(
+      const TrainingSettings& now, const std::string& place = "the checkpoint") const;
 
   friend bool operator==(const TrainingSettings&, const TrainingSettings&) = default;
 

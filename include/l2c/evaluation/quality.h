@@ -1,0 +1,36 @@
+// How good a set of generated images is.
+#pragma once
+
+#include <cstdint>
+#include <stop_token>
+
+#include "l2c/evaluation/feature_network.h"
+#include "l2c/evaluation/reference.h"
+#include "l2c/evaluation/sample_set.h"
+#include "l2c/metrics/distribution.h"
+
+namespace l2c {
+
+struct QualityOptions {
+  int neighbour = 3;          // of precision and recall
+  int inception_blocks = 10;  // at most; fewer where they do not divide the number of images
+};
+
+struct Quality {
+  std::int64_t images = 0;
+  double frechet = 0;  // to all reference images
+  double kid = 0;      // to the reference's subset, as precision and recall
+  double precision = 0;
+  double recall = 0;
+  double inception_score = 0;
+  std::int64_t recognised = 0;  // images in which the network sees the asked label
+  Interval accuracy;            // recognised / images
+};
+
+// Throws InputError: a network, image size, channels or number of classes other than the
+// reference's, fewer images than neighbour + 1, features that are not finite. Cancelled.
+Quality measure_quality(const SampleSet& samples, const FeatureNetwork& network,
+                        const ReferenceStatistics& reference, const QualityOptions& options = {},
+                        std::stop_token stop = {});
+
+}  // namespace l2c

@@ -1,0 +1,61 @@
+// What generated images are compared with: features of real ones.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <stop_token>
+#include <string>
+
+#include "l2c/core/torch.h"
+#include "l2c/datasets/dataset.h"
+#include "l2c/evaluation/feature_network.h"
+#include "l2c/metrics/distribution.h"
+
+namespace l2c {
+
+struct ReferenceStatistics {
+  std::string data;  // DataInfo::description
+  std::string data_fingerprint;
+  std::string network;  // FeatureNetwork::description
+  std::string network_fingerprint;
+  int channels = 0;  // of the images
+  int image_size = 0;
+  int num_classes = 0;
+  GaussianStatistics gaussian;  // of all images
+  at::Tensor features;          // [M, D] fp32, of a subset: for KID, precision and recall
+  std::int64_t recognised = 0;  // images whose label the network gives, of gaussian.rows
+};
+
+struct ReferenceOptions {
+  std::int64_t subset = 5000;  // features kept, evenly spread over the data; all where it has fewer
+  std::int64_t batch_size = 250;
+};
+
+// Called with (images done, images in all), on the calling thread.
+using CountFunction = std::function<void(std::int64_t, std::int64_t)>;
+
+// Runs the network over all images of the data. Throws InputError (fewer than 2 images, a network
+// that knows another number of classes, features that are not finite), Cancelled.
+ReferenceStatistics measure_reference(const DataSet& data, const FeatureNetwork& network,
+                                      const ReferenceOptions& options = {},
+                                      const CountFunction& progress = {},
+                                      std::stop_token stop = {});
+
+// Of all that comparisons use: 32 hex digits.
+std::string fingerprint(const ReferenceStatistics& reference);
+
+// A safetensors file, written aside and renamed. Throws InputError, RunError.
+void save_reference(const std::filesystem::path& path, const ReferenceStatistics& reference);
+// Throws InputError that names the file: no such statistics, damaged.
+ReferenceStatistics load_reference(const std::filesystem::path& path);
+
+// The statistics kept in `folder` (made where needed) under a name that holds the fingerprints of
+// data and network; measured, and kept there, when they are not, or when the file is damaged (a
+// log::warning) or has another subset. Throws as measure_reference and save_reference do.
+ReferenceStatistics kept_reference(const std::filesystem::path& folder, const DataSet& data,
+                                   const FeatureNetwork& network,
+                                   const ReferenceOptions& options = {},
+                                   const CountFunction& progress = {}, std::stop_token stop = {});
+
+}  // namespace l2c

@@ -1,0 +1,27 @@
+// Timing policies against each other. No LibTorch header behind it.
+#pragma once
+
+#include <functional>
+#include <stop_token>
+#include <vector>
+
+#include "l2c/sampling/pipeline.h"
+
+namespace l2c {
+
+struct Timing {
+  std::vector<double> seconds;   // of the denoising loop, one a round
+  double seconds_per_image = 0;  // median over the rounds
+  double speedup = 1;  // median over the rounds of the first request's seconds / this one's
+};
+
+// Samples the requests in turn, one round after another, so that what slows the machine down for a
+// while slows down all of them; a round before the first one warms up and is not counted. The first
+// request is what the others are compared with. progress (may be empty) is called with (rounds
+// done, rounds in all). Throws InputError (no requests, rounds < 1), what Pipeline::sample throws.
+std::vector<Timing> measure_alternating(const Pipeline& pipeline,
+                                        const std::vector<Request>& requests, int rounds,
+                                        const std::function<void(int, int)>& progress = {},
+                                        std::stop_token stop = {});
+
+}  // namespace l2c

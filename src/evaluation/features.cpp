@@ -1,0 +1,60 @@
+#include "features.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "l2c/core/error.h"
+
+namespace l2c {
+
+namespace {
+
+void check(const at::Tensor& tensor, const char* name, std::int64_t rows,
+           const FeatureNetwork& network) {
+  if (!tensor.defined() || tensor.dim() != 2 || tensor.size(0) != rows || tensor.size(1) < 1 ||
+      tensor.scalar_type() != at::kFloat) {
+    throw InputError(fmt::format(
+        "the feature network ({}) gave {} of shape [{}]; expected fp32 [{}, at least 1]",
+        network.description(), name,
+        tensor.defined() ? fmt::format("{}", fmt::join(tensor.sizes(), ", ")) : "", rows));
+  }
+  if (!tensor.isfinite().all().item<bool>()) {
+    throw InputError(fmt::format("the feature network ({}) gave {} that are not finite",
+                                 network.description(), name));
+  }
+}
+
+}  // namespace
+
+Features extract_features(const FeatureNetwork& network, const at::Tensor& pixels, int classes) {
+  const at::NoGradGuard no_autograd;
+  Features features = network.extract(pixels);
+  const auto rows = pixels.size(0);
+  check(features.features, "features", rows, network);
+  check(features.probabilities, "probabilities", rows, network);
+  if (features.probabilities.size(1) != classes) {
+    throw InputError(
+        fmt::format("the feature network ({}) knows {} classes, the images have {}: take a network "
+                    "that was trained on these classes",
+                    network.description(), features.probabilities.size(1), classes));
+  }
+  return {.features = features.features.cpu().contiguous(),
+          .probabilities = features.probabilities.cpu().contiguous()};
+}
+
+std::int64_t recognised(const at::Tensor& probabilities, const at::Tensor& labels) {
+  return probabilities.argmax(1).eq(labels).sum().item<std::int64_t>();
+}
+
+FeatureRows feature_rows(const at::Tensor& features) {
+  return {.values = std::span<const float>(features.const_data_ptr<float>(),
+                                           static_cast<std::size_t>(features.numel())),
+          .rows = features.size(0),
+          .width = features.size(1)};
+}
+
+void check_stop(const std::stop_token& stop, const char* doing) {
+  if (stop.stop_requested()) throw Cancelled(fmt::format("cancelled while {}", doing));
+}
+
+}  // namespace l2c

@@ -1,0 +1,28 @@
+// Features of many images.
+#pragma once
+
+#include <cstdint>
+#include <stop_token>
+#include <vector>
+
+#include "l2c/core/torch.h"
+#include "l2c/evaluation/feature_network.h"
+#include "l2c/metrics/distribution.h"
+
+namespace l2c {
+
+// The network's answer without autograd. Throws InputError that says what is wrong with it: other
+// numbers of rows than pixels, dtypes other than fp32, values that are not finite, a number of
+// classes other than `classes`.
+Features extract_features(const FeatureNetwork& network, const at::Tensor& pixels, int classes);
+
+// How many rows have their largest probability at their label.
+std::int64_t recognised(const at::Tensor& probabilities, const at::Tensor& labels);
+
+// fp32 [N, D], contiguous, as the metrics take it; reads the tensor's memory.
+FeatureRows feature_rows(const at::Tensor& features);
+
+// Throws Cancelled, which says what was being done.
+void check_stop(const std::stop_token& stop, const char* doing);
+
+}  // namespace l2c

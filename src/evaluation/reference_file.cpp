@@ -1,0 +1,124 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "l2c/core/error.h"
+#include "l2c/core/log.h"
+#include "l2c/evaluation/reference.h"
+#include "l2c/io/safetensors.h"
+#include "metadata.h"
+
+namespace l2c {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+at::Tensor doubles(const std::vector<double>& values, at::IntArrayRef shape) {
+  return at::tensor(at::ArrayRef<double>(values), at::kDouble).reshape(shape);
+}
+
+std::vector<double> vector_of(const at::Tensor& tensor) {
+  const auto values = tensor.contiguous();
+  const auto* first = values.const_data_ptr<double>();
+  return {first, first + values.numel()};
+}
+
+void check_tensors(const io::TensorMap& tensors, const fs::path& path) {
+  const auto& mean = tensors.at("mean");
+  const auto& covariance = tensors.at("covariance");
+  const auto& features = tensors.at("features");
+  const bool fit = mean.dim() == 1 && mean.scalar_type() == at::kDouble && covariance.dim() == 2 &&
+                   covariance.scalar_type() == at::kDouble && features.dim() == 2 &&
+                   features.scalar_type() == at::kFloat && covariance.size(0) == mean.size(0) &&
+                   covariance.size(1) == mean.size(0) && features.size(1) == mean.size(0);
+  if (fit) return;
+  throw InputError(
+      fmt::format("{}: expected \"mean\" f64 [D], \"covariance\" f64 [D, D] and \"features\" f32 "
+                  "[M, D]",
+                  path.string()));
+}
+
+std::optional<ReferenceStatistics> load_kept(const fs::path& file) {
+  std::error_code error;
+  if (!fs::exists(file, error)) return {};
+  try {
+    return load_reference(file);
+  } catch (const InputError& damage) {
+    log::warning(fmt::format("measured again: {}", damage.what()));
+    return {};
+  }
+}
+
+bool belongs_to(const ReferenceStatistics& reference, const DataInfo& data,
+                const FeatureNetwork& network, const ReferenceOptions& options) {
+  return reference.data_fingerprint == data.fingerprint &&
+         reference.network_fingerprint == network.fingerprint() &&
+         reference.features.size(0) == std::min(options.subset, data.size);
+}
+
+}  // namespace
+
+void save_reference(const fs::path& path, const ReferenceStatistics& reference) {
+  const auto width = static_cast<std::int64_t>(reference.gaussian.mean.size());
+  io::write_safetensors(path,
+                        {{"mean", doubles(reference.gaussian.mean, {width})},
+                         {"covariance", doubles(reference.gaussian.covariance, {width, width})},
+                         {"features", reference.features}},
+                        {{"format", "l2c reference statistics 1"},
+                         {"data", reference.data},
+                         {"data_fingerprint", reference.data_fingerprint},
+                         {"network", reference.network},
+                         {"network_fingerprint", reference.network_fingerprint},
+                         {"channels", fmt::format("{}", reference.channels)},
+                         {"image_size", fmt::format("{}", reference.image_size)},
+                         {"num_classes", fmt::format("{}", reference.num_classes)},
+                         {"images", fmt::format("{}", reference.gaussian.rows)},
+                         {"recognised", fmt::format("{}", reference.recognised)},
+                         {"fingerprint", fingerprint(reference)}});
+}
+
+ReferenceStatistics load_reference(const fs::path& path) {
+  const auto file = io::SafetensorsFile::open(path);
+  ReferenceStatistics reference;
+  reference.data = metadata_text(file, "data");
+  reference.data_fingerprint = metadata_text(file, "data_fingerprint");
+  reference.network = metadata_text(file, "network");
+  reference.network_fingerprint = metadata_text(file, "network_fingerprint");
+  read_metadata(file, "channels", reference.channels);
+  read_metadata(file, "image_size", reference.image_size);
+  read_metadata(file, "num_classes", reference.num_classes);
+  read_metadata(file, "images", reference.gaussian.rows);
+  read_metadata(file, "recognised", reference.recognised);
+  io::TensorMap tensors;
+  for (const char* name : {"mean", "covariance", "features"}) tensors[name] = file.tensor(name);
+  check_tensors(tensors, path);
+  reference.gaussian.mean = vector_of(tensors["mean"]);
+  reference.gaussian.covariance = vector_of(tensors["covariance"]);
+  reference.features = tensors["features"].clone();
+  if (metadata_text(file, "fingerprint") != fingerprint(reference)) {
+    throw InputError(fmt::format("{}: its content does not match its fingerprint: measure it again",
+                                 path.string()));
+  }
+  return reference;
+}
+
+ReferenceStatistics kept_reference(const fs::path& folder, const DataSet& data,
+                                   const FeatureNetwork& network, const ReferenceOptions& options,
+                                   const CountFunction& progress, std::stop_token stop) {
+  const DataInfo& info = data.info();
+  const auto file = folder / fmt::format("reference-{:.8}-{:.8}.safetensors", info.fingerprint,
+                                         network.fingerprint());
+  auto kept = load_kept(file);
+  if (kept && belongs_to(*kept, info, network, options)) return std::move(*kept);
+  auto reference = measure_reference(data, network, options, progress, std::move(stop));
+  std::error_code error;
+  fs::create_directories(folder, error);
+  save_reference(file, reference);  // says what is wrong with the folder
+  return reference;
+}
+
+}  // namespace l2c

@@ -1,0 +1,176 @@
+#include "l2c/evaluation/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
+
+#include "l2c/core/build_info.h"
+#include "l2c/sampling/planning.h"
+
+namespace l2c {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json json_of(const Spread& spread) {
+  return {{"mean", spread.mean}, {"deviation", spread.deviation}};
+}
+
+Json json_of(const Interval& interval) {
+  return {{"value", interval.value}, {"low", interval.low}, {"high", interval.high}};
+}
+
+Json json_of(const Timing& timing) {
+  return {{"seconds_per_image", timing.seconds_per_image},
+          {"speedup", timing.speedup},
+          {"seconds", timing.seconds}};
+}
+
+Json json_of(const SeedResult& result) {
+  const Quality& quality = result.quality;
+  return {{"seed", result.seed},
+          {"images", quality.images},
+          {"images_fingerprint", result.images_fingerprint},
+          {"frechet", quality.frechet},
+          {"kid", quality.kid},
+          {"precision", quality.precision},
+          {"recall", quality.recall},
+          {"inception_score", quality.inception_score},
+          {"recognised", quality.recognised},
+          {"accuracy", json_of(quality.accuracy)},
+          {"sampling_seconds_per_image", result.seconds_per_image}};
+}
+
+Json json_of(const PolicyResult& result) {
+  const PolicySpec& spec = result.spec;
+  Json json{
+      {"spec", spec.text}, {"name", spec.name}, {"policy", spec.identity}, {"steps", result.steps}};
+  if (spec.threshold) {
+    json["router_fingerprint"] = spec.router_fingerprint;
+    json["threshold"] = *spec.threshold;
+  }
+  json["frechet"] = json_of(result.frechet);
+  json["kid"] = json_of(result.kid);
+  json["precision"] = json_of(result.precision);
+  json["recall"] = json_of(result.recall);
+  json["inception_score"] = json_of(result.inception_score);
+  json["accuracy"] = json_of(result.accuracy);
+  json["pooled_accuracy"] = json_of(result.pooled_accuracy);
+  json["ideal_speedup"] = result.ideal_speedup;
+  json["computed_share"] = result.computed_share;
+  json["cache_bytes"] = result.cache_bytes;
+  json["timing"] = json_of(result.timing);
+  json["sampling_seconds_per_image"] = json_of(result.seconds_per_image);
+  for (const auto& seed : result.seeds) json["seeds"].push_back(json_of(seed));
+  return json;
+}
+
+Json model_json(const ModelSummary& model) {
+  return {{"architecture", model.architecture},
+          {"fingerprint", model.fingerprint},
+          {"channels", model.channels},
+          {"size", model.size},
+          {"classes", model.num_classes}};
+}
+
+Json reference_json(const ReferenceStatistics& reference) {
+  return {{"data", reference.data},
+          {"data_fingerprint", reference.data_fingerprint},
+          {"fingerprint", fingerprint(reference)},
+          {"images", reference.gaussian.rows},
+          {"subset", reference.features.size(0)},
+          {"recognised", reference.recognised},
+          {"accuracy", json_of(share_interval(reference.recognised, reference.gaussian.rows))}};
+}
+
+Json settings_json(const EvaluationReport& report) {
+  const EvaluationOptions& options = report.options;
+  const Request& request = options.request;
+  const auto shape = plan_shape(1, request.spacing, request.steps, "");
+  return {
+      {"images", options.images},
+      {"seeds", options.seeds},
+      {"steps", shape.evaluations.size()},
+      {"spacing", shape.spacing},
+      {"sampler", request.sampler == SamplerKind::ddim ? "ddim" : "ddpm"},
+      {"eta", request.eta},
+      {"guidance", request.guidance},
+      {"guidance_channels", request.guidance_channels == GuidanceChannels::all ? "all" : "three"},
+      {"batch_size", request.batch_size},
+      {"neighbour", options.quality.neighbour},
+      {"inception_blocks", options.quality.inception_blocks},
+      {"timing_rounds", options.timing_rounds}};
+}
+
+Json machine_json(const EvaluationReport& report) {
+  const auto info = build_info();
+  return {{"l2c", info.version},
+          {"libtorch", info.libtorch},
+          {"compiler", info.compiler},
+          {"cpu_capability", info.cpu_capability},
+          {"threads", report.threads}};
+}
+
+// The short name, or the whole text where two policies have the same short one.
+std::string label(const EvaluationReport& report, const PolicyResult& result) {
+  const auto same =
+      std::count_if(report.policies.begin(), report.policies.end(),
+                    [&](const auto& other) { return other.spec.name == result.spec.name; });
+  return same > 1 ? result.spec.text : result.spec.name;
+}
+
+std::string text(const Spread& spread, int digits, double scale = 1) {
+  return fmt::format("{:.{}f} ± {:.{}f}", scale * spread.mean, digits, scale * spread.deviation,
+                     digits);
+}
+
+constexpr std::size_t columns_with_spread = 6;
+
+// fmt counts what a terminal shows, so that "±" takes one column.
+std::string row(std::size_t width, const std::vector<std::string>& cells) {
+  std::string line = fmt::format("{:<{}}", cells.front(), width);
+  for (std::size_t k = 1; k < cells.size(); ++k) {
+    line += fmt::format("{:>{}}", cells[k], k <= columns_with_spread ? 18 : 11);
+  }
+  return line + "\n";
+}
+
+}  // namespace
+
+std::string report_json(const EvaluationReport& report, const std::string& command) {
+  Json json;
+  if (!command.empty()) json["command"] = command;
+  json["model"] = model_json(report.model);
+  json["network"] = {{"description", report.network}, {"fingerprint", report.network_fingerprint}};
+  json["reference"] = reference_json(report.reference);
+  json["settings"] = settings_json(report);
+  json["machine"] = machine_json(report);
+  json["full_timing"] = json_of(report.full);
+  for (const auto& policy : report.policies) json["policies"].push_back(json_of(policy));
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string report_table(const EvaluationReport& report) {
+  std::size_t width = 8;
+  for (const auto& policy : report.policies) width = std::max(width, label(report, policy).size());
+  std::string table =
+      row(width, {"policy", "Fréchet", "KID x 1000", "precision", "recall", "inception",
+                  "accuracy %", "speed-up", "ideal", "ms/image", "computed %", "cache kB"});
+  for (const auto& policy : report.policies) {
+    table += row(
+        width, {label(report, policy), text(policy.frechet, 3), text(policy.kid, 2, 1000),
+                text(policy.precision, 3), text(policy.recall, 3), text(policy.inception_score, 3),
+                text(policy.accuracy, 2, 100), fmt::format("{:.2f}x", policy.timing.speedup),
+                fmt::format("{:.2f}x", policy.ideal_speedup),
+                fmt::format("{:.2f}", 1000 * policy.timing.seconds_per_image),
+                fmt::format("{:.1f}", 100 * policy.computed_share),
+                fmt::format("{:.0f}", static_cast<double>(policy.cache_bytes) / 1000)});
+  }
+  return table;
+}
+
+}  // namespace l2c

@@ -1,0 +1,267 @@
+#include "l2c/evaluation/sample_set.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <system_error>
+#include <utility>
+
+#include "l2c/core/build_info.h"
+#include "l2c/core/error.h"
+#include "l2c/core/hash.h"
+#include "l2c/core/log.h"
+#include "l2c/sampling/planning.h"
+#include "shard.h"
+
+namespace l2c {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+void check_options(const Pipeline& pipeline, const SampleSetOptions& options) {
+  if (options.images < 1) {
+    throw InputError(fmt::format("{} images: give at least 1", options.images));
+  }
+  if (options.batches_per_shard < 1) {
+    throw InputError(
+        fmt::format("{} micro-batches a shard: give at least 1", options.batches_per_shard));
+  }
+  if (!pipeline.summary().makes_pixels) {
+    throw InputError(fmt::format(
+        "{} makes latents of {} channels, which need a decoder: only models of pixels (1 or 3 "
+        "channels) can be evaluated",
+        pipeline.summary().architecture, pipeline.summary().channels));
+  }
+}
+
+// Brings one folder to completeness.
+class Work {
+ public:
+  Work(const Pipeline& pipeline, const SampleSetOptions& options, const fs::path& folder,
+       const SampleSetProgressFunction& progress, std::stop_token stop)
+      : pipeline_(pipeline),
+        options_(options),
+        folder_(folder),
+        progress_(progress),
+        stop_(std::move(stop)),
+        settings_(sample_set_settings(pipeline, options)),
+        shard_images_(std::int64_t{options.request.batch_size} * options.batches_per_shard) {}
+
+  std::vector<fs::path> operator()() {
+    make_folder();
+    std::vector<fs::path> files;
+    std::vector<std::int64_t> missing;
+    for (std::int64_t first = 0; first < options_.images; first += shard_images_) {
+      files.push_back(file_of(first));
+      if (is_there(first)) {
+        found_ += count_from(first);
+      } else {
+        missing.push_back(first);
+      }
+    }
+    done_ = found_;
+    report(0);
+    for (const auto first : missing) sample_shard(first);
+    return files;
+  }
+
+ private:
+  void make_folder() const {
+    std::error_code error;
+    fs::create_directories(folder_, error);
+    if (!error) return;
+    throw InputError(
+        fmt::format("cannot make the folder '{}': {}", folder_.string(), error.message()));
+  }
+
+  [[nodiscard]] fs::path file_of(std::int64_t first) const {
+    return folder_ / fmt::format("shard-{:05}.safetensors", first / shard_images_);
+  }
+  [[nodiscard]] std::int64_t count_from(std::int64_t first) const {
+    return std::min(shard_images_, options_.images - first);
+  }
+
+  // Whether the shard can stay. Throws InputError when it was sampled with other settings.
+  [[nodiscard]] bool is_there(std::int64_t first) const {
+    const auto file = file_of(first);
+    std::error_code error;
+    if (!fs::exists(file, error)) return false;
+    Shard shard;
+    try {
+      shard = read_shard(file);
+    } catch (const InputError& damage) {
+      log::warning(fmt::format("sampled again: {}", damage.what()));
+      return false;
+    }
+    const auto differences = shard.settings.differences(settings_, "the folder");
+    if (!differences.empty()) {
+      throw InputError(
+          fmt::format("'{}' holds images that were sampled with other settings ({}): give them "
+                      "again, or take another folder",
+                      folder_.string(), fmt::join(differences, "; ")));
+    }
+    // The last shard of an earlier call that asked for fewer or more images.
+    return shard.first_image == first && shard.labels.size(0) == count_from(first);
+  }
+
+  void sample_shard(std::int64_t first) {
+    Request request = options_.request;
+    request.labels.clear();
+    for (std::int64_t i = first; i < first + count_from(first); ++i) {
+      request.labels.push_back(static_cast<int>(i % pipeline_.summary().num_classes));
+    }
+    request.per_class = 1;
+    request.first_image = first;
+    request.initial_noise.reset();
+    write_shard(file_of(first), make_shard(run(request), first, settings_));
+    done_ += count_from(first);
+    report(0);
+  }
+
+  Result run(const Request& request) {
+    const auto count = static_cast<std::int64_t>(request.labels.size());
+    try {
+      return pipeline_.sample(
+          request,
+          [&](const Progress& progress) {
+            if (progress.phase == Phase::denoise && progress.step < progress.of) {
+              report(count * progress.step / progress.of);
+            }
+          },
+          stop_);
+    } catch (const Cancelled&) {
+      throw Cancelled(
+          fmt::format("cancelled; {} of {} images are in '{}': the same call goes on from there",
+                      done_, options_.images, folder_.string()));
+    }
+  }
+
+  void report(std::int64_t of_this_shard) const {
+    if (!progress_) return;
+    progress_({.images = done_ + of_this_shard,
+               .of = options_.images,
+               .found = found_,
+               .elapsed_seconds = std::chrono::duration<double>(Clock::now() - start_).count()});
+  }
+
+  const Pipeline& pipeline_;
+  const SampleSetOptions& options_;
+  const fs::path& folder_;
+  const SampleSetProgressFunction& progress_;
+  std::stop_token stop_;
+  TrainingSettings settings_;
+  std::int64_t shard_images_;
+  std::int64_t found_ = 0;
+  std::int64_t done_ = 0;
+  Clock::time_point start_ = Clock::now();
+};
+
+// Adds up what the shards cost and hashes what they hold.
+class Collector {
+ public:
+  void add(const Shard& shard) {
+    const auto count = shard.labels.size(0);
+    const auto images = static_cast<double>(count);
+    images_ += images;
+    computed_ += images * shard.cost.computed;
+    reused_ += images * shard.cost.reused;
+    work_ += images / shard.cost.ideal_speedup;
+    cost_.denoise_seconds += shard.cost.denoise_seconds;
+    cost_.steps = shard.cost.steps;
+    cost_.cache_bytes = std::max(cost_.cache_bytes, shard.cost.cache_bytes);
+    // Image by image, so that the division into shards leaves no trace.
+    const auto pixels = shard.images.contiguous().flatten(1);
+    for (std::int64_t i = 0; i < count; ++i) {
+      hash_.number(shard.labels[i].item<std::int64_t>());
+      hash_.bytes(pixels[i].const_data_ptr(), static_cast<std::size_t>(pixels.size(1)));
+    }
+  }
+  [[nodiscard]] SamplingCost cost() const {
+    SamplingCost cost = cost_;
+    cost.computed = static_cast<int>(std::lround(computed_ / images_));
+    cost.reused = static_cast<int>(std::lround(reused_ / images_));
+    cost.ideal_speedup = images_ / work_;
+    return cost;
+  }
+  [[nodiscard]] std::string fingerprint() const { return hash_.hex(); }
+
+ private:
+  double images_ = 0;
+  double computed_ = 0;
+  double reused_ = 0;
+  double work_ = 0;  // in runs that compute everything
+  SamplingCost cost_;
+  Hash hash_;
+};
+
+}  // namespace
+
+TrainingSettings sample_set_settings(const Pipeline& pipeline, const SampleSetOptions& options) {
+  const Request& request = options.request;
+  const auto shape = plan_shape(1, request.spacing, request.steps, "");
+  const auto& model = pipeline.summary();
+  TrainingSettings settings;
+  settings.add("model", model.fingerprint);
+  settings.add("architecture", model.architecture);
+  settings.add("classes", std::int64_t{model.num_classes});
+  settings.add("policy", options.policy);
+  settings.add("seed", fmt::format("{}", request.seed));
+  settings.add("steps", static_cast<std::int64_t>(shape.evaluations.size()));
+  settings.add("spacing", shape.spacing);
+  settings.add("sampler", std::string(request.sampler == SamplerKind::ddim ? "ddim" : "ddpm"));
+  settings.add("eta", request.eta);
+  settings.add("guidance", request.guidance);
+  settings.add("guidance_channels",
+               std::string(request.guidance_channels == GuidanceChannels::all ? "all" : "three"));
+  settings.add("batch_size", std::int64_t{request.batch_size});
+  settings.add("batches_per_shard", std::int64_t{options.batches_per_shard});
+  // Sums are split among threads: another number may change the last bit, and it changes the times.
+  settings.add("threads", std::int64_t{build_info().threads});
+  return settings;
+}
+
+SampleSet SampleSet::sample(const Pipeline& pipeline, const SampleSetOptions& options,
+                            const fs::path& folder, const SampleSetProgressFunction& progress,
+                            std::stop_token stop) {
+  check_options(pipeline, options);
+  {
+    // What does not fit fails here, before the folder is made.
+    Request request = options.request;
+    request.labels = {0};
+    request.initial_noise.reset();
+    (void)pipeline.plan(request);
+  }
+  SampleSet set;
+  set.files_ = Work(pipeline, options, folder, progress, std::move(stop))();
+  Collector collector;
+  for (const auto& file : set.files_) {
+    const auto shard = read_shard(file);
+    collector.add(shard);
+    set.checksums_.push_back(shard.checksum);
+    set.size_ += shard.labels.size(0);
+  }
+  set.cost_ = collector.cost();
+  set.fingerprint_ = collector.fingerprint();
+  return set;
+}
+
+SampledImages SampleSet::images(int shard) const {
+  if (shard < 0 || shard >= shards()) {
+    throw InputError(fmt::format("shard {}: the set has {}, counted from 0", shard, shards()));
+  }
+  const auto number = static_cast<std::size_t>(shard);
+  const auto read = read_shard(files_[number]);
+  if (read.checksum != checksums_[number]) {
+    throw InputError(
+        fmt::format("{}: was replaced while it was in use; sample again", files_[number].string()));
+  }
+  return {.images = read.images.clone(), .labels = read.labels.clone()};
+}
+
+}  // namespace l2c

@@ -1,0 +1,125 @@
+#include "l2c/evaluation/policy_spec.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "evaluation_support.h"
+#include "l2c/cache/policies.h"
+#include "l2c/core/error.h"
+#include "l2c/sampling/planning.h"
+#include "support/golden.h"
+
+namespace l2c {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+int reused(const PolicySpec& spec) {
+  return spec.policy->plan(plan_shape(test::blocks, "", 6, "ddim")).value().reused();
+}
+
+TEST(PolicySpec, FullComputesEverything) {
+  const auto spec = parse_policy_spec("full");
+  EXPECT_EQ(spec.name, "full");
+  EXPECT_FALSE(spec.steps);
+  EXPECT_FALSE(spec.threshold);
+  EXPECT_EQ(reused(spec), 0);
+}
+
+TEST(PolicySpec, StepsComputesEverythingInFewerSteps) {
+  const auto spec = parse_policy_spec("steps:14");
+  EXPECT_EQ(spec.name, "steps 14");
+  EXPECT_EQ(spec.steps, 14);
+  EXPECT_EQ(reused(spec), 0);
+  // Only the steps set it apart from "full".
+  EXPECT_EQ(spec.identity, parse_policy_spec("full").identity);
+}
+
+TEST(PolicySpec, EveryReusesBetween) {
+  const auto spec = parse_policy_spec("every:3");
+  EXPECT_EQ(spec.name, "every 3");
+  EXPECT_FALSE(spec.steps);
+  EXPECT_EQ(reused(spec), 4 * 2 * test::blocks);
+  EXPECT_NE(spec.identity, parse_policy_spec("every:2").identity);
+}
+
+TEST(PolicySpec, RouterWithThePapersThreshold) {
+  const auto file = test::write_router("mine.safetensors");
+  const auto spec = parse_policy_spec("router:" + file.string());
+  EXPECT_EQ(spec.name, "mine@0.1");
+  EXPECT_EQ(spec.threshold, 0.1);
+  EXPECT_EQ(spec.router_fingerprint.size(), 32U);
+  EXPECT_EQ(reused(spec), 3 * 3);
+}
+
+TEST(PolicySpec, RouterWithItsOwnThreshold) {
+  const auto file = test::scratch() / "own.safetensors";
+  RouterInfo info;
+  info.threshold = 0.9;
+  Router(6, 2 * test::blocks, std::vector<float>(24, 1.0F), info).save(file);
+  EXPECT_EQ(parse_policy_spec("router:" + file.string()).threshold, 0.9);
+  EXPECT_EQ(parse_policy_spec("router:" + file.string() + "@0.2").threshold, 0.2);
+}
+
+TEST(PolicySpec, RouterWithThatThreshold) {
+  const auto file = test::write_router();
+  const auto spec = parse_policy_spec("router:" + file.string() + "@0.9");
+  EXPECT_EQ(spec.name, "router@0.9");
+  EXPECT_EQ(reused(spec), 3 * 4);
+  EXPECT_NE(spec.identity, parse_policy_spec("router:" + file.string() + "@0.5").identity);
+}
+
+TEST(PolicySpec, IdentityFollowsTheLogitsNotThePath) {
+  const auto file = test::write_router("a.safetensors");
+  const auto copy = test::write_router("b.safetensors");
+  const auto other = test::scratch() / "a.safetensors";
+  Router(6, 2 * test::blocks, std::vector<float>(24, 1.0F)).save(other);
+  const auto identity = [](const std::filesystem::path& path) {
+    return parse_policy_spec("router:" + path.string()).identity;
+  };
+  EXPECT_EQ(identity(file), identity(copy));
+  EXPECT_NE(identity(file), identity(other));
+}
+
+TEST(PolicySpec, AFileMayBeNamedLikeAThreshold) {
+  const auto file = test::write_router("r@0.5");
+  const auto spec = parse_policy_spec("router:" + file.string());
+  EXPECT_EQ(spec.threshold, 0.1);
+  EXPECT_EQ(parse_policy_spec("router:" + file.string() + "@0.9").threshold, 0.9);
+}
+
+TEST(PolicySpec, RefusesOtherFormsAndListsThose) {
+  for (const char* text : {"", "fast", "Full", "taylor:2", "full:3"}) {
+    EXPECT_THAT([&] { (void)parse_policy_spec(text); },
+                testing::ThrowsMessage<InputError>(AllOf(
+                    HasSubstr("policy \"" + std::string(text) + "\": no such policy"),
+                    HasSubstr("full, steps:N, every:N, router:FILE or router:FILE@THRESHOLD"))));
+  }
+}
+
+TEST(PolicySpec, RefusesNumbersOutsideTheirRange) {
+  for (const char* text : {"steps:0", "steps:1001", "steps:", "steps:4x", "steps:-3", "every:0",
+                           "every:two", "every:2.5"}) {
+    EXPECT_THAT([&] { (void)parse_policy_spec(text); },
+                testing::ThrowsMessage<InputError>(
+                    AllOf(HasSubstr(text), HasSubstr("is no whole number from 1 to 1000"))));
+  }
+  const auto file = test::write_router();
+  EXPECT_THAT([&] { (void)parse_policy_spec("router:" + file.string() + "@1.5"); },
+              testing::ThrowsMessage<InputError>(HasSubstr("between 0 and 1, not 1.5")));
+}
+
+TEST(PolicySpec, RefusesRoutersThatAreNotThere) {
+  EXPECT_THAT([] { (void)parse_policy_spec("router:"); },
+              testing::ThrowsMessage<InputError>(HasSubstr("no router file is named")));
+  EXPECT_THAT([] { (void)parse_policy_spec("router:@0.5"); },
+              testing::ThrowsMessage<InputError>(HasSubstr("no router file is named")));
+  EXPECT_THAT([] { (void)parse_policy_spec("router:absent.pt@0.5"); },
+              testing::ThrowsMessage<InputError>(HasSubstr("absent.pt")));
+}
+
+}  // namespace
+}  // namespace l2c

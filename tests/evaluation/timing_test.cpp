@@ -1,0 +1,71 @@
+#include "l2c/evaluation/timing.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "evaluation_support.h"
+#include "l2c/core/error.h"
+
+namespace l2c {
+namespace {
+
+Request timed(int steps) {
+  auto request = test::small_request();
+  request.labels = {0, 1, 2, 3};
+  request.steps = steps;
+  return request;
+}
+
+TEST(Timing, SeesThatMoreStepsTakeLonger) {
+  const auto timings = measure_alternating(test::pixel_pipeline(), {timed(60), timed(6)}, 3);
+  ASSERT_EQ(timings.size(), 2U);
+  EXPECT_EQ(timings[0].speedup, 1);
+  EXPECT_EQ(timings[0].seconds.size(), 3U);
+  // Ten times the work; a bound that a busy machine keeps.
+  EXPECT_GT(timings[1].speedup, 2);
+}
+
+TEST(Timing, TakesMedians) {
+  for (const int rounds : {3, 4}) {
+    const auto timings = measure_alternating(test::pixel_pipeline(), {timed(6), timed(4)}, rounds);
+    auto seconds = timings[1].seconds;
+    std::sort(seconds.begin(), seconds.end());
+    const double median = rounds == 3 ? seconds[1] : (seconds[1] + seconds[2]) / 2;
+    EXPECT_DOUBLE_EQ(timings[1].seconds_per_image, median / 4);
+    std::vector<double> ratios;
+    for (std::size_t k = 0; k < seconds.size(); ++k) {
+      ratios.push_back(timings[0].seconds[k] / timings[1].seconds[k]);
+    }
+    std::sort(ratios.begin(), ratios.end());
+    EXPECT_DOUBLE_EQ(timings[1].speedup, rounds == 3 ? ratios[1] : (ratios[1] + ratios[2]) / 2);
+  }
+}
+
+TEST(Timing, ReportsRounds) {
+  std::vector<int> seen;
+  (void)measure_alternating(test::pixel_pipeline(), {timed(2)}, 3, [&](int done, int of) {
+    EXPECT_EQ(of, 3);
+    seen.push_back(done);
+  });
+  EXPECT_THAT(seen, testing::ElementsAre(1, 2, 3));
+}
+
+TEST(Timing, Stops) {
+  std::stop_source source;
+  EXPECT_THROW((void)measure_alternating(
+                   test::pixel_pipeline(), {timed(2)}, 3, [&](int, int) { source.request_stop(); },
+                   source.get_token()),
+               Cancelled);
+}
+
+TEST(Timing, RefusesNothingToTime) {
+  EXPECT_THAT([] { (void)measure_alternating(test::pixel_pipeline(), {}, 3); },
+              testing::ThrowsMessage<InputError>(testing::HasSubstr("at least one request")));
+  EXPECT_THAT([] { (void)measure_alternating(test::pixel_pipeline(), {timed(2)}, 0); },
+              testing::ThrowsMessage<InputError>(testing::HasSubstr("0 rounds")));
+}
+
+}  // namespace
+}  // namespace l2c
