@@ -2,10 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
-#include <utility>
-#include <vector>
 
 #include "l2c/core/build_info.h"
 #include "l2c/sampling/planning.h"
@@ -115,30 +112,6 @@ Json machine_json(const EvaluationReport& report) {
           {"threads", report.threads}};
 }
 
-// The short name, or the whole text where two policies have the same short one.
-std::string label(const EvaluationReport& report, const PolicyResult& result) {
-  const auto same =
-      std::count_if(report.policies.begin(), report.policies.end(),
-                    [&](const auto& other) { return other.spec.name == result.spec.name; });
-  return same > 1 ? result.spec.text : result.spec.name;
-}
-
-std::string text(const Spread& spread, int digits, double scale = 1) {
-  return fmt::format("{:.{}f} ± {:.{}f}", scale * spread.mean, digits, scale * spread.deviation,
-                     digits);
-}
-
-constexpr std::size_t columns_with_spread = 6;
-
-// fmt counts what a terminal shows, so that "±" takes one column.
-std::string row(std::size_t width, const std::vector<std::string>& cells) {
-  std::string line = fmt::format("{:<{}}", cells.front(), width);
-  for (std::size_t k = 1; k < cells.size(); ++k) {
-    line += fmt::format("{:>{}}", cells[k], k <= columns_with_spread ? 18 : 11);
-  }
-  return line + "\n";
-}
-
 }  // namespace
 
 std::string report_json(const EvaluationReport& report, const std::string& command) {
@@ -155,22 +128,7 @@ std::string report_json(const EvaluationReport& report, const std::string& comma
 }
 
 std::string report_table(const EvaluationReport& report) {
-  std::size_t width = 8;
-  for (const auto& policy : report.policies) width = std::max(width, label(report, policy).size());
-  std::string table =
-      row(width, {"policy", "Fréchet", "KID x 1000", "precision", "recall", "inception",
-                  "accuracy %", "speed-up", "ideal", "ms/image", "computed %", "cache kB"});
-  for (const auto& policy : report.policies) {
-    table += row(
-        width, {label(report, policy), text(policy.frechet, 3), text(policy.kid, 2, 1000),
-                text(policy.precision, 3), text(policy.recall, 3), text(policy.inception_score, 3),
-                text(policy.accuracy, 2, 100), fmt::format("{:.2f}x", policy.timing.speedup),
-                fmt::format("{:.2f}x", policy.ideal_speedup),
-                fmt::format("{:.2f}", 1000 * policy.timing.seconds_per_image),
-                fmt::format("{:.1f}", 100 * policy.computed_share),
-                fmt::format("{:.0f}", static_cast<double>(policy.cache_bytes) / 1000)});
-  }
-  return table;
+  return recorded_table(report_json(report), "the report");
 }
 
 }  // namespace l2c

@@ -12,10 +12,10 @@
 #include "l2c/cache/policies.h"
 #include "l2c/core/device.h"
 #include "l2c/core/error.h"
+#include "l2c/core/torch_errors.h"
 #include "l2c/io/checkpoint.h"
 #include "l2c/models/dit.h"
 #include "l2c/sampling/denoise.h"
-#include "our_errors.h"
 #include "prepare.h"
 #include "tensors.h"
 

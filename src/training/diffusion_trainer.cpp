@@ -11,6 +11,7 @@
 #include "diffusion_step.h"
 #include "l2c/core/device.h"
 #include "l2c/core/error.h"
+#include "l2c/core/torch_errors.h"
 #include "l2c/training/curve.h"
 #include "l2c/training/run_folder.h"
 
@@ -80,13 +81,6 @@ class Sums {
   double count_ = 0;
 };
 
-const at::Tensor& part(const SavedState& saved, const std::string& name) {
-  const auto found = saved.tensors.find(name);
-  if (found != saved.tensors.end()) return found->second;
-  throw InputError(
-      fmt::format("{} lacks {}: it is not one of this training", saved.file.string(), name));
-}
-
 }  // namespace
 
 struct DiffusionTrainer::Impl {
@@ -103,8 +97,8 @@ struct DiffusionTrainer::Impl {
 
   void restore(const SavedState& saved) {
     training.load(saved.tensors);
-    curve.from_tensor(part(saved, "curve"));
-    sums.from_tensor(part(saved, "sums"));
+    curve.from_tensor(saved.tensor("curve"));
+    sums.from_tensor(saved.tensor("sums"));
     step = saved.step;
     resumed_from = saved.step;
     if (step > options.steps) {
@@ -191,15 +185,17 @@ void DiffusionTrainer::run(const TrainingProgressFunction& progress, std::stop_t
   Impl& impl = *impl_;
   impl.start = Clock::now();
   impl.reported_at = 0;
-  while (impl.step < impl.options.steps) {
-    if (stop.stop_requested()) {
-      impl.save();
-      throw Cancelled(fmt::format(
-          "stopped after step {} of {}; everything is saved in '{}': the same command goes on",
-          impl.step, impl.options.steps, impl.folder.path().string()));
+  with_our_errors("try a smaller batch, or a micro-batch within it", [&] {
+    while (impl.step < impl.options.steps) {
+      if (stop.stop_requested()) {
+        impl.save();
+        throw Cancelled(fmt::format(
+            "stopped after step {} of {}; everything is saved in '{}': the same command goes on",
+            impl.step, impl.options.steps, impl.folder.path().string()));
+      }
+      impl.one_step(progress);
     }
-    impl.one_step(progress);
-  }
+  });
   // Also of a training that was complete already: its results may have been removed.
   if (impl.saved_at != impl.step) impl.save();
 }

@@ -9,6 +9,7 @@
 
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
+#include "l2c/core/torch_errors.h"
 #include "l2c/datasets/dataset.h"
 #include "l2c/models/denoiser.h"
 #include "l2c/sampling/denoise.h"
@@ -31,13 +32,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-const at::Tensor& part(const SavedState& saved, const std::string& name) {
-  const auto found = saved.tensors.find(name);
-  if (found != saved.tensors.end()) return found->second;
-  throw InputError(
-      fmt::format("{} lacks {}: it is not one of this training", saved.file.string(), name));
 }
 
 std::vector<double> numbers(const at::Tensor& tensor) {
@@ -85,13 +79,13 @@ struct RouterTrainer::Impl {
 
   void restore(const SavedState& saved) {
     logits.load(saved.tensors);
-    curve.from_tensor(part(saved, "curve"));
-    const auto kept = numbers(part(saved, "sums"));
+    curve.from_tensor(saved.tensor("curve"));
+    const auto kept = numbers(saved.tensor("sums"));
     if (kept.size() != 4) throw InputError("the checkpoint's sums must have 4 entries");
     sums = {kept[0], kept[1], kept[2], kept[3]};
-    if (controller) controller->restore(numbers(part(saved, "lambda_controller")));
+    if (controller) controller->restore(numbers(saved.tensor("lambda_controller")));
     step = resumed_from = saved.step;
-    const auto asked = numbers(part(saved, "iterations")).at(0);
+    const auto asked = numbers(saved.tensor("iterations")).at(0);
     if (static_cast<double>(options.iterations) < asked) {
       throw InputError(fmt::format(
           "iterations: {} in the checkpoint {}, {} now; only more are possible: the training goes "
@@ -315,11 +309,13 @@ std::int64_t RouterTrainer::iteration() const { return impl_->step; }
 RouterTrainingResult RouterTrainer::run(const TrainingProgressFunction& progress,
                                         std::stop_token stop) {
   Impl& impl = *impl_;
-  if (!impl.data) {
-    impl.data = own_samples(*impl.model, impl.schedule, impl.options.own_samples, impl.options.seed,
-                            impl.folder.path(), progress, stop);
-  }
-  impl.train(progress, stop);
+  with_our_errors("try a smaller batch", [&] {
+    if (!impl.data) {
+      impl.data = own_samples(*impl.model, impl.schedule, impl.options.own_samples,
+                              impl.options.seed, impl.folder.path(), progress, stop);
+    }
+    impl.train(progress, stop);
+  });
   return impl.result();
 }
 

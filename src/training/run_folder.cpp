@@ -157,6 +157,12 @@ void check_settings(const SavedState& state, const TrainingSettings& settings) {
 
 }  // namespace
 
+const at::Tensor& SavedState::tensor(const std::string& name) const {
+  const auto found = tensors.find(name);
+  if (found != tensors.end()) return found->second;
+  throw InputError(fmt::format("{} lacks {}: it is not one of this training", file.string(), name));
+}
+
 RunFolder::RunFolder(fs::path folder) : folder_(std::move(folder)), lock_(lock_folder(folder_)) {
   remove_partial_files(folder_);
 }

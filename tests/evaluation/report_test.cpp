@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "evaluation_support.h"
+#include "l2c/core/error.h"
 #include "support/golden.h"
 
 namespace l2c {
@@ -108,6 +109,21 @@ TEST_F(ReportTest, TableTellsRoutersOfOneNameApart) {
   auto same = report;
   same.policies[1].spec.name = same.policies[0].spec.name;
   EXPECT_THAT(report_table(same), testing::HasSubstr(same.policies[1].spec.text));
+}
+
+TEST_F(ReportTest, TheTableComesBackFromTheJson) {
+  const auto report = make({"full", "every:2"});
+  EXPECT_EQ(recorded_table(report_json(report, "l2c eval"), "x"), report_table(report));
+}
+
+TEST(RecordedTable, OtherJsonIsRefused) {
+  for (const auto* text :
+       {"", "[]", "{\"policies\": [{\"name\": \"full\"}]}", "{\"policies\": 3}"}) {
+    EXPECT_THAT([&] { (void)recorded_table(text, "some.json"); },
+                testing::ThrowsMessage<InputError>(
+                    testing::HasSubstr("some.json is not a report of l2c eval")))
+        << text;
+  }
 }
 
 }  // namespace

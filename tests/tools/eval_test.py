@@ -98,6 +98,15 @@ class Eval(Case):
         self.assertEqual(sorted(path.name for path in self.work.iterdir() if path.is_dir()),
                          ["every-2", "full", "steps-2"])
 
+    def test_inspect_shows_a_report(self):
+        report = self.report("--policy", "full", "every:2")
+        shown = self.ok("inspect", self.out)
+        self.assertIn("every 2 ", shown)
+        self.assertIn(report["model"]["fingerprint"], shown)
+        self.assertEqual(json.loads(self.ok("inspect", "--json", self.out)), report)
+        self.out.write_text("{}")
+        self.fails(2, "inspect", self.out, says="not a report of l2c eval")
+
     def test_routers_at_several_thresholds(self):
         router = f"router:{ASSETS / 'router20_fast.pt'}"
         report = self.report("--policy", router, router + "@0.5", steps=20, images=4)

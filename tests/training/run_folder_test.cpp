@@ -62,6 +62,9 @@ TEST(RunFolder, GivesBackWhatWasSaved) {
   ASSERT_TRUE(saved);
   EXPECT_EQ(saved->step, 12);
   EXPECT_EQ(saved->metadata.at("note"), "x");
+  EXPECT_EQ(saved->tensor("step").item<std::int64_t>(), 4);
+  EXPECT_THAT([&] { (void)saved->tensor("none"); },
+              testing::ThrowsMessage<InputError>(HasSubstr("lacks none")));
   test::expect_equal(saved->tensors.at("weights"), at::full({3}, 2.5F), "weights");
   EXPECT_EQ(saved->tensors.at("step").item<std::int64_t>(), 4);
 }

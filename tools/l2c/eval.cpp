@@ -28,7 +28,7 @@ struct EvalOptions {
   LoadOptions load;
   std::string classifier;
   std::string data;
-  std::string split = "test";
+  std::string split = "test or all";
   std::vector<std::string> policies;
   int steps = 20;
   std::string work;
@@ -59,10 +59,11 @@ std::string command_text(const EvalOptions& o) {
   const auto& e = o.evaluation;
   auto text = fmt::format("l2c eval --model {}", o.model);
   if (!o.load.architecture.empty()) text += fmt::format(" --arch {}", o.load.architecture);
+  const auto split = o.split == "test or all" ? std::string() : fmt::format(" --split {}", o.split);
   text += fmt::format(
-      " --classifier {} --data {} --split {} --policy {} --images {} --seeds {} --steps {} "
+      " --classifier {} --data {}{} --policy {} --images {} --seeds {} --steps {} "
       "--cfg-scale {} --batch-size {} --rounds {} --threads {} --work {} --out {}",
-      o.classifier, o.data, o.split, fmt::join(o.policies, " "), e.images, fmt::join(e.seeds, ","),
+      o.classifier, o.data, split, fmt::join(o.policies, " "), e.images, fmt::join(e.seeds, ","),
       o.steps, e.request.guidance, e.request.batch_size, e.timing_rounds, build_info().threads,
       o.work, o.out);
   return text;
@@ -108,8 +109,8 @@ void add_inputs(CLI::App& app, EvalOptions& options) {
                  "real images to compare with: an MNIST-like folder, a folder of class folders, or "
                  "a .safetensors file")
       ->required();
-  app.add_option("--split", options.split, "of an MNIST-like folder: train or test")
-      ->capture_default_str();
+  app.add_option("--split", options.split,
+                 "of an MNIST-like folder: train or test (default: test; all of other data)");
 }
 
 void add_runs(CLI::App& app, EvalOptions& options) {

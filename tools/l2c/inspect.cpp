@@ -11,7 +11,9 @@
 #include "console.h"
 #include "l2c/cache/policies.h"
 #include "l2c/core/error.h"
+#include "l2c/evaluation/report.h"
 #include "l2c/io/checkpoint.h"
+#include "l2c/io/file.h"
 #include "l2c/io/safetensors.h"
 #include "l2c/io/torch_checkpoint.h"
 #include "l2c/models/dit.h"
@@ -158,7 +160,26 @@ void print(const std::string& path, const Json& json) {
   }
 }
 
+// What l2c eval wrote: its table, and what it was made of.
+void inspect_report(const std::string& path, bool json) {
+  const std::string text = io::read_text(path);
+  const std::string table = recorded_table(text, path);
+  if (json) {
+    say(text);
+    return;
+  }
+  const auto report = Json::parse(text);
+  say(table);
+  for (const auto* part : {"settings", "machine", "model", "network", "reference"}) {
+    say(fmt::format("{:<10} {}", part, report.value(part, Json()).dump()));
+  }
+}
+
 void inspect(const std::string& path, bool json) {
+  if (path.ends_with(".json")) {
+    inspect_report(path, json);
+    return;
+  }
   const auto description =
       Router::recognises(path) ? describe_router(path) : describe_checkpoint(path);
   if (json) {
@@ -172,7 +193,9 @@ void inspect(const std::string& path, bool json) {
 
 void add_inspect(CLI::App& app) {
   auto* command = app.add_subcommand(
-      "inspect", "Describe a checkpoint, router or tensor file; exit code 0 sound, 2 bad.");
+      "inspect",
+      "Describe a checkpoint, router, tensor file or report of eval; exit code 0 sound, "
+      "2 bad.");
   auto path = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
   command->add_option("file", *path, "the file")->required();

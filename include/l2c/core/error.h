@@ -25,7 +25,7 @@ class RunError : public Error {
   using Error::Error;
 };
 
-// The stop token was used. Nothing was written.
+// The stop token was used. what() says what was saved; samplers write nothing.
 class Cancelled : public Error {
  public:
   using Error::Error;

@@ -14,4 +14,7 @@ std::string report_json(const EvaluationReport& report, const std::string& comma
 // One line a policy: quality with spread, measured and ideal speed-up, memory.
 std::string report_table(const EvaluationReport& report);
 
+// The same table from what report_json() gave. Throws InputError, which starts with `where`.
+std::string recorded_table(const std::string& json, const std::string& where);
+
 }  // namespace l2c

@@ -5,6 +5,7 @@
 #include "l2c/cache/store.h"
 #include "l2c/core/device.h"
 #include "l2c/core/torch.h"
+#include "l2c/core/torch_errors.h"
 #include "l2c/datasets/dataset.h"
 #include "l2c/diffusion/guidance.h"
 #include "l2c/diffusion/loss.h"

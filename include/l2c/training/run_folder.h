@@ -16,6 +16,9 @@ struct SavedState {
   io::TensorMap tensors;  // may read a mapped file: clone() what must outlive it
   io::Metadata metadata;  // what the trainer gave to save(), "step", "settings" and "checksum"
   std::filesystem::path file;
+
+  // Throws InputError that names the file when there is no such tensor.
+  [[nodiscard]] const at::Tensor& tensor(const std::string& name) const;
 };
 
 // Holds a training's checkpoints (checkpoint-STEP.safetensors, the two newest), its lock and its

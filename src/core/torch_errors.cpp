@@ -1,4 +1,4 @@
-#include "our_errors.h"
+#include "l2c/core/torch_errors.h"
 
 #include <fmt/format.h>
 
