@@ -152,7 +152,9 @@ void DiffusionStep::load(const io::TensorMap& from) {
 io::TensorMap DiffusionStep::averaged_weights(bool bf16) const {
   io::TensorMap tensors;
   for (const auto& [name, value] : unpack_dit_weights(config_, average_)) {
-    tensors[name] = value.to(at::kCPU, bf16 ? at::kBFloat16 : at::kFloat);
+    // The positions are not learned: rounding them would only make them wrong.
+    const bool half = bf16 && name != "pos_embed";
+    tensors[name] = value.to(at::kCPU, half ? at::kBFloat16 : at::kFloat);
   }
   return tensors;
 }

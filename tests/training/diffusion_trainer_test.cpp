@@ -224,6 +224,7 @@ TEST(DiffusionTrainer, SavesTheModelAsBf16WhenAsked) {
   const auto& weights = half.at("blocks.0.mlp.fc1.weight");
   EXPECT_EQ(weights.scalar_type(), at::kBFloat16);
   test::expect_equal(weights, full.at("blocks.0.mlp.fc1.weight").to(at::kBFloat16), "weights");
+  test::expect_equal(half.at("pos_embed"), full.at("pos_embed"), "positions stay exact");
 }
 
 TEST(DiffusionTrainer, LabelDropoutReachesTheNullLabel) {
