@@ -38,7 +38,7 @@ test: build ## set up, build everything, run all tests and checks
 
 .PHONY: goldens
 goldens: build ## print each golden file with its largest error
-	@for module in models diffusion sampling; do \
+	@for module in models diffusion sampling datasets training metrics; do \
 	  $(BUILD)/tests/$$module/test_$$module >$(BUILD)/goldens.log || { cat $(BUILD)/goldens.log; exit 1; }; \
 	  grep GOLDEN $(BUILD)/goldens.log; \
 	done
@@ -60,6 +60,10 @@ build: configure ## set up and build everything
 program: configure
 	@echo "building the l2c program in $(BUILD), $(JOBS) at once"
 	@cmake --build $(BUILD) -j $(JOBS) --target l2c_cli
+
+.PHONY: eval
+eval: program ## measure the demo's policies again: quality, time, memory (hours; goes on when stopped)
+	@scripts/eval.sh "$(BUILD)/tools/l2c/l2c"
 
 .PHONY: bench
 bench: configure ## build and run the benchmarks
