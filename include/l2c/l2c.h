@@ -17,6 +17,7 @@
 #include "l2c/evaluation/policy_spec.h"
 #include "l2c/evaluation/timing.h"
 #include "l2c/io/file.h"
+#include "l2c/io/folder_lock.h"
 #include "l2c/io/image.h"
 #include "l2c/io/png.h"
 #include "l2c/metrics/distribution.h"

@@ -10,6 +10,7 @@
 #include <cpuid.h>
 #endif
 
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,20 @@ std::vector<std::string> find_cpu_features() {
 std::vector<std::string> find_cpu_features() { return {}; }
 #endif
 
+// x86 says "model name", other architectures one of the rest.
+std::string find_cpu_model() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const auto colon = line.find(':');
+    if (colon == std::string::npos || colon + 2 >= line.size()) continue;
+    const auto key = line.substr(0, line.find_last_not_of(" \t", colon - 1) + 1);
+    if (key == "model name" || key == "cpu model" || key == "Model" || key == "cpu") {
+      return line.substr(colon + 2);
+    }
+  }
+  return {};
+}
+
 // The headers of a CPU-only build have no way to ask for a GPU's product name.
 std::vector<std::string> find_gpus() {
   std::vector<std::string> gpus;
@@ -91,6 +106,7 @@ BuildInfo build_info() {
   return {.version = version(),
           .compiler = compiler_name(),
           .libtorch = TORCH_VERSION,
+          .cpu_model = find_cpu_model(),
           .cpu_capability = at::get_cpu_capability(),
           .cpu_features = find_cpu_features(),
           .threads = at::get_num_threads(),

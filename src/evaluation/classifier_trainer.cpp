@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "l2c/core/error.h"
+#include "l2c/core/torch_errors.h"
 
 namespace l2c {
 
@@ -120,6 +121,34 @@ double accuracy_of(const at::Tensor& logits, const at::Tensor& labels) {
   return logits.argmax(1).eq(labels).to(at::kFloat).mean().item<double>();
 }
 
+ClassificationResult count(const FeatureNetwork& network, const DataSet& data,
+                           const std::stop_token& stop) {
+  const at::NoGradGuard no_grad;
+  constexpr std::int64_t at_a_time = 512;
+  const DataInfo& info = data.info();
+  const std::int64_t classes = info.num_classes;
+  at::Tensor counts = at::zeros({classes * classes}, at::kLong);
+  for (std::int64_t first = 0; first < info.size; first += at_a_time) {
+    if (stop.stop_requested()) throw Cancelled("the classifier's test was stopped");
+    std::vector<std::int64_t> numbers(
+        static_cast<std::size_t>(std::min(at_a_time, info.size - first)));
+    std::iota(numbers.begin(), numbers.end(), first);
+    const DataBatch batch = data.batch(numbers);
+    const at::Tensor probabilities = network.extract(batch.x).probabilities;
+    if (probabilities.size(1) != classes) {
+      throw InputError(
+          fmt::format("the classifier knows {} classes, {} has {}: use data of the "
+                      "same kind",
+                      probabilities.size(1), info.description, classes));
+    }
+    counts += at::bincount(batch.y * classes + probabilities.argmax(1), {}, classes * classes);
+  }
+  ClassificationResult result{.confusion = counts.view({classes, classes})};
+  result.accuracy = result.confusion.diagonal().sum().item<double>() /
+                    static_cast<double>(std::max<std::int64_t>(info.size, 1));
+  return result;
+}
+
 }  // namespace
 
 ClassifierTrainer::ClassifierTrainer(std::shared_ptr<const DataSet> data,
@@ -146,6 +175,14 @@ double ClassifierTrainer::learning_rate(std::int64_t step) const {
 
 std::shared_ptr<const Classifier> ClassifierTrainer::run(const TrainingProgressFunction& progress,
                                                          const std::stop_token& stop) const {
+  std::shared_ptr<const Classifier> classifier;
+  with_our_errors("try a smaller batch size, or less wide convolutions",
+                  [&] { classifier = train(progress, stop); });
+  return classifier;
+}
+
+std::shared_ptr<const Classifier> ClassifierTrainer::train(const TrainingProgressFunction& progress,
+                                                           const std::stop_token& stop) const {
   const c10::InferenceMode no_inference(false);
   const at::AutoGradMode with_gradients(true);
   const TrainingRandom random(options_.seed);
@@ -183,30 +220,32 @@ std::shared_ptr<const Classifier> ClassifierTrainer::run(const TrainingProgressF
 
 ClassificationResult classify(const FeatureNetwork& network, const DataSet& data,
                               const std::stop_token& stop) {
-  const at::NoGradGuard no_grad;
-  constexpr std::int64_t at_a_time = 512;
-  const DataInfo& info = data.info();
-  const std::int64_t classes = info.num_classes;
-  at::Tensor counts = at::zeros({classes * classes}, at::kLong);
-  for (std::int64_t first = 0; first < info.size; first += at_a_time) {
-    if (stop.stop_requested()) throw Cancelled("the classifier's test was stopped");
-    std::vector<std::int64_t> numbers(
-        static_cast<std::size_t>(std::min(at_a_time, info.size - first)));
-    std::iota(numbers.begin(), numbers.end(), first);
-    const DataBatch batch = data.batch(numbers);
-    const at::Tensor probabilities = network.extract(batch.x).probabilities;
-    if (probabilities.size(1) != classes) {
-      throw InputError(
-          fmt::format("the classifier knows {} classes, {} has {}: use data of the "
-                      "same kind",
-                      probabilities.size(1), info.description, classes));
-    }
-    counts += at::bincount(batch.y * classes + probabilities.argmax(1), {}, classes * classes);
-  }
-  ClassificationResult result{.confusion = counts.view({classes, classes})};
-  result.accuracy = result.confusion.diagonal().sum().item<double>() /
-                    static_cast<double>(std::max<std::int64_t>(info.size, 1));
+  ClassificationResult result;
+  with_our_errors("close other programs, or use smaller images",
+                  [&] { result = count(network, data, stop); });
   return result;
+}
+
+void check_test_data(const DataInfo& training, const DataInfo& test) {
+  const auto kind = [](const DataInfo& info) {
+    return fmt::format("{} channels of {} x {} in {} classes", info.channels, info.image_size,
+                       info.image_size, info.num_classes);
+  };
+  if (training.channels != test.channels || training.image_size != test.image_size ||
+      training.num_classes != test.num_classes) {
+    throw InputError(
+        fmt::format("the test data ({}) have {}, the training's ({}) {}: test with data of the "
+                    "same kind",
+                    test.description, kind(test), training.description, kind(training)));
+  }
+  const bool named = !training.class_names.empty() && !test.class_names.empty();
+  for (std::size_t k = 0; named && k < training.class_names.size(); ++k) {
+    if (training.class_names[k] == test.class_names[k]) continue;
+    throw InputError(fmt::format(
+        "class {} is \"{}\" in the test data ({}), \"{}\" in the training's ({}): name the class "
+        "folders alike",
+        k, test.class_names[k], test.description, training.class_names[k], training.description));
+  }
 }
 
 }  // namespace l2c

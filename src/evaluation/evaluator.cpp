@@ -3,16 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <chrono>
 #include <cmath>
 #include <numeric>
-#include <set>
 #include <utility>
 
+#include "evaluator_requests.h"
+#include "features.h"
 #include "l2c/core/build_info.h"
 #include "l2c/core/error.h"
-#include "l2c/sampling/planning.h"
+#include "l2c/core/torch_errors.h"
 
 namespace l2c {
 
@@ -22,63 +22,15 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-int steps_of(const Request& request) {
-  return static_cast<int>(plan_shape(1, request.spacing, request.steps, "").evaluations.size());
-}
-
-Request request_of(const PolicySpec& spec, const EvaluationOptions& options) {
-  Request request = options.request;
-  if (spec.steps) {
-    request.steps = spec.steps;
-    request.spacing.clear();
-  }
-  request.cache = spec.policy;
-  request.labels.clear();
-  request.per_class = 1;
-  request.first_image = 0;
-  request.initial_noise.reset();
-  return request;
-}
-
-void check_sizes(const EvaluationOptions& options) {
-  if (options.seeds.empty()) throw InputError("no seeds: give at least one");
-  std::set<std::uint64_t> seeds;
-  for (const auto seed : options.seeds) {
-    if (!seeds.insert(seed).second) {
-      throw InputError(
-          fmt::format("seed {} is given twice: its images would count as two samples", seed));
-    }
-  }
-  if (options.images <= options.quality.neighbour) {
-    throw InputError(
-        fmt::format("{} images: give at least {}", options.images, options.quality.neighbour + 1));
-  }
-  if (options.timing_rounds < 1) {
-    throw InputError(fmt::format("{} rounds of timing: give at least 1", options.timing_rounds));
-  }
-}
-
-void check_reference(const ModelSummary& model, const ReferenceStatistics& reference) {
-  if (model.channels == reference.channels && model.size == reference.image_size &&
-      model.num_classes == reference.num_classes) {
-    return;
-  }
-  throw InputError(fmt::format(
-      "{} makes images with {} channels of {} x {} in {} classes, the reference ({}) "
-      "has {} of {} x {} in {}: compare with data of the same kind",
-      model.architecture, model.channels, model.size, model.size, model.num_classes, reference.data,
-      reference.channels, reference.image_size, reference.image_size, reference.num_classes));
-}
-
-// Names as folders: what is no letter, digit, '.' or '@' becomes '-'. Routers of the same name are
-// told apart by their fingerprint.
-std::string folder_name(const PolicySpec& spec) {
-  std::string name = spec.name;
-  for (char& c : name) {
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '.' && c != '@') c = '-';
-  }
-  if (spec.router_fingerprint.empty()) return name;
-  return fmt::format("{}-{:.8}", name, spec.router_fingerprint);
+// What check_evaluation() knows of the data, from what is kept of them.
+DataInfo data_of(const ReferenceStatistics& reference) {
+  return {.description = reference.data,
+          .fingerprint = reference.data_fingerprint,
+          .size = reference.features.size(0),
+          .channels = reference.channels,
+          .image_size = reference.image_size,
+          .num_classes = reference.num_classes,
+          .class_names = {}};
 }
 
 std::vector<double> column(const std::vector<SeedResult>& seeds, double Quality::*number) {
@@ -125,7 +77,6 @@ class Comparison {
         stop_(std::move(stop)) {}
 
   EvaluationReport operator()() {
-    check();
     EvaluationReport report{.model = pipeline_.summary(),
                             .network = network_.description(),
                             .network_fingerprint = network_.fingerprint(),
@@ -140,31 +91,11 @@ class Comparison {
   }
 
  private:
-  // Everything that can be refused is refused before the work.
-  void check() const {
-    check_sizes(options_);
-    check_reference(pipeline_.summary(), reference_);
-    if (policies_.empty()) throw InputError("no policies: give at least one");
-    std::set<std::pair<std::string, int>> seen;
-    for (const auto& spec : policies_) {
-      auto request = request_of(spec, options_);
-      request.labels = {0};
-      (void)pipeline_.plan(request);
-      if (!seen.emplace(spec.identity, steps_of(request)).second) {
-        throw InputError(fmt::format(
-            "policy \"{}\" is the same run as one before it: give each once", spec.text));
-      }
-    }
-  }
-
   PolicyResult policy_result(const PolicySpec& spec) {
     PolicyResult result;
     result.spec = spec;
-    SampleSetOptions sampling{
-        .request = request_of(spec, options_), .policy = spec.identity, .images = options_.images};
     for (const auto seed : options_.seeds) {
-      sampling.request.seed = seed;
-      const auto set = sample(spec, sampling);
+      const auto set = sample(spec, seed);
       add_cost(result, set.cost());
       result.seeds.push_back(
           {.seed = seed,
@@ -181,11 +112,10 @@ class Comparison {
     return result;
   }
 
-  SampleSet sample(const PolicySpec& spec, const SampleSetOptions& sampling) {
-    const auto folder = work_ / folder_name(spec) / fmt::format("seed-{}", sampling.request.seed);
-    const auto doing = fmt::format("{}, seed {}", spec.name, sampling.request.seed);
+  SampleSet sample(const PolicySpec& spec, std::uint64_t seed) {
+    const auto doing = fmt::format("{}, seed {}", spec.name, seed);
     return SampleSet::sample(
-        pipeline_, sampling, folder,
+        pipeline_, sample_set_of(spec, seed, options_), folder_of(spec, seed, work_),
         [&](const SampleSetProgress& progress) {
           report(doing, progress.images, progress.of, progress.elapsed_seconds);
         },
@@ -202,14 +132,7 @@ class Comparison {
   }
 
   void time(EvaluationReport& result) const {
-    std::vector<Request> requests{request_of(parse_policy_spec("full"), options_)};
-    for (const auto& spec : policies_) requests.push_back(request_of(spec, options_));
-    for (auto& request : requests) {
-      for (int i = 0; i < request.batch_size; ++i) {
-        request.labels.push_back(i % pipeline_.summary().num_classes);
-      }
-      request.seed = options_.seeds.front();
-    }
+    const auto requests = timing_requests(policies_, options_, pipeline_.summary().num_classes);
     const auto start = Clock::now();
     report("timing", 0, options_.timing_rounds, 0);
     const auto timings = measure_alternating(
@@ -242,7 +165,7 @@ Spread spread(const std::vector<double>& values) {
   if (values.empty()) throw InputError("no values: a mean needs at least one");
   const auto count = static_cast<double>(values.size());
   const double mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
-  if (values.size() == 1) return {.mean = mean, .deviation = 0};
+  if (values.size() == 1) return {.mean = mean, .deviation = {}};
   double squares = 0;
   for (const double value : values) squares += (value - mean) * (value - mean);
   return {.mean = mean, .deviation = std::sqrt(squares / (count - 1))};
@@ -253,8 +176,14 @@ EvaluationReport evaluate(const Pipeline& pipeline, const FeatureNetwork& networ
                           const std::vector<PolicySpec>& policies, const EvaluationOptions& options,
                           const fs::path& work, const EvaluationProgressFunction& progress,
                           std::stop_token stop) {
-  return Comparison(pipeline, network, reference, policies, options, work, progress,
-                    std::move(stop))();
+  check_network(network, reference);
+  check_evaluation(pipeline, network, data_of(reference), policies, options, work);
+  EvaluationReport report;
+  with_our_errors("try a smaller batch size, or fewer images", [&] {
+    report = Comparison(pipeline, network, reference, policies, options, work, progress,
+                        std::move(stop))();
+  });
+  return report;
 }
 
 }  // namespace l2c

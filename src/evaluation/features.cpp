@@ -42,6 +42,15 @@ Features extract_features(const FeatureNetwork& network, const at::Tensor& pixel
           .probabilities = features.probabilities.cpu().contiguous()};
 }
 
+void check_network(const FeatureNetwork& network, const ReferenceStatistics& reference) {
+  if (network.fingerprint() == reference.network_fingerprint) return;
+  throw InputError(
+      fmt::format("the reference statistics were measured with another network ({}, fingerprint "
+                  "{}) than this one ({}, fingerprint {}): measure them again",
+                  reference.network, reference.network_fingerprint, network.description(),
+                  network.fingerprint()));
+}
+
 std::int64_t recognised(const at::Tensor& probabilities, const at::Tensor& labels) {
   return probabilities.argmax(1).eq(labels).sum().item<std::int64_t>();
 }

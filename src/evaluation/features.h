@@ -7,6 +7,7 @@
 
 #include "l2c/core/torch.h"
 #include "l2c/evaluation/feature_network.h"
+#include "l2c/evaluation/reference.h"
 #include "l2c/metrics/distribution.h"
 
 namespace l2c {
@@ -15,6 +16,9 @@ namespace l2c {
 // numbers of rows than pixels, dtypes other than fp32, values that are not finite, a number of
 // classes other than `classes`.
 Features extract_features(const FeatureNetwork& network, const at::Tensor& pixels, int classes);
+
+// Throws InputError unless the statistics were measured with this network.
+void check_network(const FeatureNetwork& network, const ReferenceStatistics& reference);
 
 // How many rows have their largest probability at their label.
 std::int64_t recognised(const at::Tensor& probabilities, const at::Tensor& labels);

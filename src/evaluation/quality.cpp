@@ -8,19 +8,11 @@
 
 #include "features.h"
 #include "l2c/core/error.h"
+#include "l2c/core/torch_errors.h"
 
 namespace l2c {
 
 namespace {
-
-void check_network(const FeatureNetwork& network, const ReferenceStatistics& reference) {
-  if (network.fingerprint() == reference.network_fingerprint) return;
-  throw InputError(
-      fmt::format("the reference statistics were measured with another network ({}, fingerprint "
-                  "{}) than this one ({}, fingerprint {}): measure them again",
-                  reference.network, reference.network_fingerprint, network.description(),
-                  network.fingerprint()));
-}
 
 void check_images(const at::Tensor& images, const ReferenceStatistics& reference) {
   if (images.size(1) == reference.channels && images.size(2) == reference.image_size &&
@@ -34,23 +26,11 @@ void check_images(const at::Tensor& images, const ReferenceStatistics& reference
                   reference.channels, reference.image_size, reference.image_size));
 }
 
-// The largest number of blocks up to `most` that divides the rows.
-std::int64_t block_rows(std::int64_t rows, int most) {
-  std::int64_t blocks = std::clamp<std::int64_t>(most, 1, rows);
-  while (rows % blocks != 0) --blocks;
-  return rows / blocks;
-}
-
-}  // namespace
-
-Quality measure_quality(const SampleSet& samples, const FeatureNetwork& network,
-                        const ReferenceStatistics& reference, const QualityOptions& options,
-                        std::stop_token stop) {
+Quality measure(const SampleSet& samples, const FeatureNetwork& network,
+                const ReferenceStatistics& reference, const QualityOptions& options,
+                const std::stop_token& stop) {
   check_network(network, reference);
-  if (options.inception_blocks < 1) {
-    throw InputError(fmt::format("{} blocks for the inception score: give at least 1",
-                                 options.inception_blocks));
-  }
+  const auto blocks = inception_blocks(samples.size(), options);
   Quality quality;
   std::vector<at::Tensor> features;
   std::vector<at::Tensor> probabilities;
@@ -73,9 +53,29 @@ Quality measure_quality(const SampleSet& samples, const FeatureNetwork& network,
       precision_recall(feature_rows(reference.features), feature_rows(fake), options.neighbour);
   quality.precision = manifold.precision;
   quality.recall = manifold.recall;
-  quality.inception_score =
-      inception_score(feature_rows(softmax), block_rows(quality.images, options.inception_blocks));
+  quality.inception_score = inception_score(feature_rows(softmax), blocks.rows);
   quality.accuracy = share_interval(quality.recognised, quality.images);
+  return quality;
+}
+
+}  // namespace
+
+InceptionBlocks inception_blocks(std::int64_t images, const QualityOptions& options) {
+  if (images < 1 || options.inception_blocks < 1) {
+    throw InputError(fmt::format("{} blocks for the inception score of {} images: give at least 1",
+                                 options.inception_blocks, images));
+  }
+  auto blocks = std::min<std::int64_t>(options.inception_blocks, images);
+  while (images % blocks != 0) --blocks;
+  return {.blocks = blocks, .rows = images / blocks};
+}
+
+Quality measure_quality(const SampleSet& samples, const FeatureNetwork& network,
+                        const ReferenceStatistics& reference, const QualityOptions& options,
+                        std::stop_token stop) {
+  Quality quality;
+  with_our_errors("try fewer images, or close other programs",
+                  [&] { quality = measure(samples, network, reference, options, stop); });
   return quality;
 }
 

@@ -9,6 +9,7 @@
 #include "features.h"
 #include "l2c/core/error.h"
 #include "l2c/core/hash.h"
+#include "l2c/core/torch_errors.h"
 
 namespace l2c {
 
@@ -38,11 +39,9 @@ void hash_tensor(Hash& hash, const at::Tensor& tensor) {
   hash.bytes(tensor.const_data_ptr(), tensor.nbytes());
 }
 
-}  // namespace
-
-ReferenceStatistics measure_reference(const DataSet& data, const FeatureNetwork& network,
-                                      const ReferenceOptions& options,
-                                      const CountFunction& progress, std::stop_token stop) {
+ReferenceStatistics measure(const DataSet& data, const FeatureNetwork& network,
+                            const ReferenceOptions& options, const CountFunction& progress,
+                            const std::stop_token& stop) {
   const DataInfo& info = data.info();
   check_options(info, options);
   ReferenceStatistics reference{.data = info.description,
@@ -71,6 +70,17 @@ ReferenceStatistics measure_reference(const DataSet& data, const FeatureNetwork&
   reference.gaussian = gaussian_statistics(feature_rows(all));
   reference.features =
       all.index_select(0, spread_rows(info.size, std::min(options.subset, info.size)));
+  return reference;
+}
+
+}  // namespace
+
+ReferenceStatistics measure_reference(const DataSet& data, const FeatureNetwork& network,
+                                      const ReferenceOptions& options,
+                                      const CountFunction& progress, std::stop_token stop) {
+  ReferenceStatistics reference;
+  with_our_errors("try smaller batches of reference images, or close other programs",
+                  [&] { reference = measure(data, network, options, progress, stop); });
   return reference;
 }
 

@@ -1,13 +1,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <system_error>
+#include <thread>
 #include <utility>
 
+#include "features.h"
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
 #include "l2c/evaluation/reference.h"
+#include "l2c/io/folder_lock.h"
 #include "l2c/io/safetensors.h"
 #include "metadata.h"
 
@@ -58,6 +62,24 @@ bool belongs_to(const ReferenceStatistics& reference, const DataInfo& data,
   return reference.data_fingerprint == data.fingerprint &&
          reference.network_fingerprint == network.fingerprint() &&
          reference.features.size(0) == std::min(options.subset, data.size);
+}
+
+struct Lock {
+  io::FolderLock lock;
+  bool waited;  // somebody else had it: what is kept may be new
+};
+
+// Waits for another evaluation that shares the folder and measures just now.
+Lock lock_to_measure(const fs::path& folder, const std::stop_token& stop) {
+  bool waited = false;
+  while (true) {
+    auto lock = io::FolderLock::attempt(folder, "work folder");
+    if (lock) return {.lock = std::move(*lock), .waited = waited};
+    if (!waited) log::info(fmt::format("waiting for the reference in '{}'", folder.string()));
+    waited = true;
+    check_stop(stop, "waiting for another evaluation's reference");
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
 }
 
 }  // namespace
@@ -114,10 +136,14 @@ ReferenceStatistics kept_reference(const fs::path& folder, const DataSet& data,
                                          network.fingerprint());
   auto kept = load_kept(file);
   if (kept && belongs_to(*kept, info, network, options)) return std::move(*kept);
+  const auto held = lock_to_measure(folder, stop);
+  if (held.waited) {
+    kept = load_kept(file);
+    if (kept && belongs_to(*kept, info, network, options)) return std::move(*kept);
+  }
+  held.lock.remove_partial_files("reference-");
   auto reference = measure_reference(data, network, options, progress, std::move(stop));
-  std::error_code error;
-  fs::create_directories(folder, error);
-  save_reference(file, reference);  // says what is wrong with the folder
+  save_reference(file, reference);
   return reference;
 }
 

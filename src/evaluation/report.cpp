@@ -14,7 +14,13 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json json_of(const Spread& spread) {
-  return {{"mean", spread.mean}, {"deviation", spread.deviation}};
+  Json json{{"mean", spread.mean}, {"deviation", nullptr}};
+  if (spread.deviation) json["deviation"] = *spread.deviation;
+  return json;
+}
+
+Json json_of(const Quartiles& quartiles) {
+  return {{"low", quartiles.low}, {"high", quartiles.high}};
 }
 
 Json json_of(const Interval& interval) {
@@ -23,7 +29,9 @@ Json json_of(const Interval& interval) {
 
 Json json_of(const Timing& timing) {
   return {{"seconds_per_image", timing.seconds_per_image},
+          {"seconds_per_image_quartiles", json_of(timing.seconds_per_image_quartiles)},
           {"speedup", timing.speedup},
+          {"speedup_quartiles", json_of(timing.speedup_quartiles)},
           {"seconds", timing.seconds}};
 }
 
@@ -88,6 +96,7 @@ Json settings_json(const EvaluationReport& report) {
   const EvaluationOptions& options = report.options;
   const Request& request = options.request;
   const auto shape = plan_shape(1, request.spacing, request.steps, "");
+  const auto inception = inception_blocks(options.images, options.quality);
   return {
       {"images", options.images},
       {"seeds", options.seeds},
@@ -99,8 +108,10 @@ Json settings_json(const EvaluationReport& report) {
       {"guidance_channels", request.guidance_channels == GuidanceChannels::all ? "all" : "three"},
       {"batch_size", request.batch_size},
       {"neighbour", options.quality.neighbour},
-      {"inception_blocks", options.quality.inception_blocks},
-      {"timing_rounds", options.timing_rounds}};
+      {"inception_blocks", inception.blocks},
+      {"inception_block_images", inception.rows},
+      {"timing_rounds", options.timing_rounds},
+      {"timing_batch", timing_batch(options)}};
 }
 
 Json machine_json(const EvaluationReport& report) {
@@ -108,6 +119,7 @@ Json machine_json(const EvaluationReport& report) {
   return {{"l2c", info.version},
           {"libtorch", info.libtorch},
           {"compiler", info.compiler},
+          {"cpu_model", info.cpu_model},
           {"cpu_capability", info.cpu_capability},
           {"threads", report.threads}};
 }

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -13,6 +15,7 @@
 #include "l2c/core/error.h"
 #include "l2c/core/hash.h"
 #include "l2c/core/log.h"
+#include "l2c/io/folder_lock.h"
 #include "l2c/sampling/planning.h"
 #include "shard.h"
 
@@ -40,6 +43,31 @@ void check_options(const Pipeline& pipeline, const SampleSetOptions& options) {
   }
 }
 
+std::int64_t images_in_shard(const SampleSetOptions& options) {
+  return std::min(std::int64_t{options.request.batch_size} * options.batches_per_shard,
+                  options.images);
+}
+
+// The first shard's request: what does not fit is refused.
+void check_request(const Pipeline& pipeline, const SampleSetOptions& options) {
+  Request request = options.request;
+  request.labels = {0};
+  request.per_class = static_cast<int>(
+      std::clamp<std::int64_t>(images_in_shard(options), 1, std::numeric_limits<int>::max()));
+  request.first_image = 0;
+  request.initial_noise.reset();
+  (void)pipeline.plan(request);
+}
+
+void check_settings(const Shard& shard, const TrainingSettings& settings, const fs::path& folder) {
+  const auto differences = shard.settings.differences(settings, "the folder");
+  if (differences.empty()) return;
+  throw InputError(
+      fmt::format("'{}' holds images that were sampled with other settings ({}): give them again, "
+                  "or take another folder",
+                  folder.string(), fmt::join(differences, "; ")));
+}
+
 // Brings one folder to completeness.
 class Work {
  public:
@@ -54,7 +82,6 @@ class Work {
         shard_images_(std::int64_t{options.request.batch_size} * options.batches_per_shard) {}
 
   std::vector<fs::path> operator()() {
-    make_folder();
     std::vector<fs::path> files;
     std::vector<std::int64_t> missing;
     for (std::int64_t first = 0; first < options_.images; first += shard_images_) {
@@ -71,15 +98,22 @@ class Work {
     return files;
   }
 
- private:
-  void make_folder() const {
-    std::error_code error;
-    fs::create_directories(folder_, error);
-    if (!error) return;
-    throw InputError(
-        fmt::format("cannot make the folder '{}': {}", folder_.string(), error.message()));
+  // Whether all that is there and whole has the settings of this call.
+  void check() const {
+    for (std::int64_t first = 0; first < options_.images; first += shard_images_) {
+      std::error_code error;
+      if (!fs::exists(file_of(first), error)) continue;
+      std::optional<Shard> shard;
+      try {
+        shard = read_shard(file_of(first));
+      } catch (const InputError&) {
+        continue;  // will be sampled again
+      }
+      check_settings(*shard, settings_, folder_);
+    }
   }
 
+ private:
   [[nodiscard]] fs::path file_of(std::int64_t first) const {
     return folder_ / fmt::format("shard-{:05}.safetensors", first / shard_images_);
   }
@@ -99,13 +133,7 @@ class Work {
       log::warning(fmt::format("sampled again: {}", damage.what()));
       return false;
     }
-    const auto differences = shard.settings.differences(settings_, "the folder");
-    if (!differences.empty()) {
-      throw InputError(
-          fmt::format("'{}' holds images that were sampled with other settings ({}): give them "
-                      "again, or take another folder",
-                      folder_.string(), fmt::join(differences, "; ")));
-    }
+    check_settings(shard, settings_, folder_);
     // The last shard of an earlier call that asked for fewer or more images.
     return shard.first_image == first && shard.labels.size(0) == count_from(first);
   }
@@ -226,17 +254,20 @@ TrainingSettings sample_set_settings(const Pipeline& pipeline, const SampleSetOp
   return settings;
 }
 
+void SampleSet::check(const Pipeline& pipeline, const SampleSetOptions& options,
+                      const fs::path& folder) {
+  check_options(pipeline, options);
+  check_request(pipeline, options);
+  const SampleSetProgressFunction nobody;
+  Work(pipeline, options, folder, nobody, {}).check();
+}
+
 SampleSet SampleSet::sample(const Pipeline& pipeline, const SampleSetOptions& options,
                             const fs::path& folder, const SampleSetProgressFunction& progress,
                             std::stop_token stop) {
-  check_options(pipeline, options);
-  {
-    // What does not fit fails here, before the folder is made.
-    Request request = options.request;
-    request.labels = {0};
-    request.initial_noise.reset();
-    (void)pipeline.plan(request);
-  }
+  check(pipeline, options, folder);  // what does not fit fails here, before the folder is made
+  const io::FolderLock lock(folder, "folder", "another evaluation");
+  lock.remove_partial_files("shard-");
   SampleSet set;
   set.files_ = Work(pipeline, options, folder, progress, std::move(stop))();
   Collector collector;

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "l2c/core/error.h"
-#include "l2c/core/hash.h"
 #include "l2c/io/safetensors.h"
 #include "metadata.h"
 
@@ -16,26 +15,9 @@ namespace {
 
 constexpr const char* checksum_key = "checksum";
 
-std::string checksum_of(const at::Tensor& images, const at::Tensor& labels,
-                        const io::Metadata& metadata) {
-  Hash hash;
-  for (const auto& [name, value] : metadata) {
-    if (name == checksum_key) continue;
-    hash.text(name);
-    hash.text(value);
-  }
-  for (const auto& tensor : {images, labels}) {
-    hash.number(tensor.dim());
-    for (const auto size : tensor.sizes()) hash.number(size);
-    const at::Tensor values = tensor.contiguous();
-    hash.bytes(values.const_data_ptr(), values.nbytes());
-  }
-  return hash.hex();
-}
-
 io::Metadata metadata_of(const Shard& shard) {
   const SamplingCost& cost = shard.cost;
-  return {{"format", "l2c sample shard 1"},
+  return {{"format", "l2c sample shard 2"},
           {"settings", shard.settings.to_json()},
           {"first_image", fmt::format("{}", shard.first_image)},
           {"denoise_seconds", fmt::format("{}", cost.denoise_seconds)},
@@ -84,8 +66,9 @@ Shard make_shard(const Result& result, std::int64_t first_image, TrainingSetting
 
 void write_shard(const std::filesystem::path& path, const Shard& shard) {
   auto metadata = metadata_of(shard);
-  metadata[checksum_key] = checksum_of(shard.images, shard.labels, metadata);
-  io::write_safetensors(path, {{"images", shard.images}, {"labels", shard.labels}}, metadata);
+  const io::TensorMap tensors{{"images", shard.images}, {"labels", shard.labels}};
+  metadata[checksum_key] = io::content_checksum(tensors, metadata);
+  io::write_safetensors(path, tensors, metadata);
 }
 
 Shard read_shard(const std::filesystem::path& path) {
@@ -95,7 +78,7 @@ Shard read_shard(const std::filesystem::path& path) {
   shard.labels = file.tensor("labels");
   check_tensors(shard, path);
   shard.checksum = metadata_text(file, checksum_key);
-  if (shard.checksum != checksum_of(shard.images, shard.labels, file.metadata())) {
+  if (shard.checksum != io::content_checksum(file.tensors(), file.metadata())) {
     throw InputError(fmt::format("{}: its content does not match its checksum", path.string()));
   }
   shard.settings = TrainingSettings::from_json(metadata_text(file, "settings"), path.string());

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <utility>
 
 #include "l2c/core/error.h"
 
@@ -10,10 +12,34 @@ namespace l2c {
 
 namespace {
 
-double median(std::vector<double> values) {
+// Of the sorted values, with a straight line between neighbours. `share` 0: the least, 1: the
+// largest.
+double quantile(const std::vector<double>& sorted, double share) {
+  const double at = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(at);
+  const auto above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
+
+struct Summary {
+  double median;
+  Quartiles quartiles;
+};
+
+Summary summary(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  const auto middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+  return {.median = quantile(values, 0.5),
+          .quartiles = {.low = quantile(values, 0.25), .high = quantile(values, 0.75)}};
+}
+
+// Which request comes when.
+std::vector<std::size_t> order_of(std::size_t round, std::size_t requests) {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < requests; ++i) {
+    const std::size_t step = round % 2 == 0 ? i : requests - i;
+    order.push_back((round + step) % requests);
+  }
+  return order;
 }
 
 void summarize(std::vector<Timing>& timings, const std::vector<int>& images) {
@@ -24,8 +50,14 @@ void summarize(std::vector<Timing>& timings, const std::vector<int>& images) {
     for (std::size_t round = 0; round < base.size(); ++round) {
       ratios.push_back(base[round] / timing.seconds[round]);
     }
-    timing.speedup = median(ratios);
-    timing.seconds_per_image = median(timing.seconds) / images[k];
+    const auto speedup = summary(std::move(ratios));
+    timing.speedup = speedup.median;
+    timing.speedup_quartiles = speedup.quartiles;
+    std::vector<double> per_image;
+    for (const double seconds : timing.seconds) per_image.push_back(seconds / images[k]);
+    const auto seconds = summary(std::move(per_image));
+    timing.seconds_per_image = seconds.median;
+    timing.seconds_per_image_quartiles = seconds.quartiles;
   }
 }
 
@@ -40,7 +72,7 @@ std::vector<Timing> measure_alternating(const Pipeline& pipeline,
   std::vector<Timing> timings(requests.size());
   std::vector<int> images(requests.size(), 1);
   for (int round = -1; round < rounds; ++round) {  // round -1 warms up
-    for (std::size_t k = 0; k < requests.size(); ++k) {
+    for (const auto k : order_of(static_cast<std::size_t>(std::max(round, 0)), requests.size())) {
       const auto stats = pipeline.sample(requests[k], {}, stop).stats;
       images[k] = stats.images;
       if (round >= 0) timings[k].seconds.push_back(stats.denoise_seconds);

@@ -118,8 +118,23 @@ Checkpoint open_torch(const std::filesystem::path& path, Weights weights) {
           .metadata = {}};
 }
 
+// Averages and the optimizer's state beside the weights: no model to load.
+[[noreturn]] void fail_training_state(const std::filesystem::path& path,
+                                      const SafetensorsFile& file) {
+  const auto names = file.names();
+  const bool model = std::ranges::any_of(
+      names, [](const std::string& name) { return name.starts_with("model."); });
+  throw InputError(fmt::format(
+      "'{}' is a training checkpoint at step {}, which the training goes on from: its result, "
+      "which "
+      "can be used, is '{}'",
+      path.string(), file.metadata().at("step"),
+      (path.parent_path() / (model ? "model.safetensors" : "router.safetensors")).string()));
+}
+
 Checkpoint open_safetensors(const std::filesystem::path& path, Weights weights) {
   const SafetensorsFile file = SafetensorsFile::open(path);
+  if (is_training_state(file.metadata())) fail_training_state(path, file);
   if (weights == Weights::model) {
     log::warning(
         fmt::format("'{}' is a safetensors file: it has no choice of weights", path.string()));
@@ -137,6 +152,11 @@ bool looks_like_safetensors(std::span<const std::byte> bytes) {
 }
 
 }  // namespace
+
+bool is_training_state(const Metadata& metadata) {
+  return metadata.contains("step") && metadata.contains("settings") &&
+         metadata.contains("checksum");
+}
 
 Checkpoint open_checkpoint(const std::filesystem::path& path, Weights weights) {
   const auto file = MappedFile::open(path);

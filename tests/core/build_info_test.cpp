@@ -4,6 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+#include <string>
+
 #include "l2c/core/error.h"
 
 namespace {
@@ -20,6 +24,18 @@ TEST(BuildInfo, NamesVersions) {
   EXPECT_THAT(info.compiler, MatchesRegex("(GCC|Clang) [0-9].*"));
   EXPECT_FALSE(info.cpu_capability.empty());
   EXPECT_EQ(info.gpus.empty() || info.cuda_build, true);
+}
+
+TEST(BuildInfo, NamesTheProcessorAsTheSystemDoes) {
+  std::ifstream file("/proc/cpuinfo");
+  const std::string system((std::istreambuf_iterator<char>(file)), {});
+  const std::string name = l2c::build_info().cpu_model;
+  if (system.find("model name") == std::string::npos) {
+    EXPECT_THAT(system, HasSubstr(name));
+  } else {
+    ASSERT_FALSE(name.empty());
+    EXPECT_THAT(system, HasSubstr("model name\t: " + name + "\n"));
+  }
 }
 
 #if defined(__x86_64__)

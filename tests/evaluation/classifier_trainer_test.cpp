@@ -6,8 +6,11 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <memory>
+#include <new>
 #include <set>
 
+#include "evaluation_support.h"
 #include "l2c/core/error.h"
 #include "l2c/diffusion/noise.h"
 #include "patterns.h"
@@ -235,6 +238,62 @@ TEST(Classify, CountsWhatIsTakenForWhat) {
   stop.request_stop();
   EXPECT_THROW((void)classify(Fixed(3), *tensor_data(x, y, 3, "shades"), stop.get_token()),
                Cancelled);
+}
+
+// Gives batches of another shape than it says: LibTorch's convolution fails.
+class Misshapen : public DataSet {
+ public:
+  [[nodiscard]] const DataInfo& info() const override { return patterns_->info(); }
+  [[nodiscard]] DataBatch batch(c10::ArrayRef<std::int64_t> numbers) const override {
+    DataBatch batch = patterns_->batch(numbers);
+    batch.x = batch.x.repeat({1, 3, 1, 1});
+    return batch;
+  }
+
+ private:
+  std::shared_ptr<const DataSet> patterns_ = patterns();
+};
+
+TEST(ClassifierTrainer, TellsLibTorchsErrorsInOurTerms) {
+  const auto ours = AllOf(HasSubstr("LibTorch failed"), testing::Not(HasSubstr("frame #")));
+  const ClassifierTrainer trainer(std::make_shared<Misshapen>(), quick());
+  EXPECT_THAT([&] { (void)trainer.run(); }, ThrowsMessage<RunError>(ours));
+  const ClassifierTrainer too_large(patterns(), quick());
+  EXPECT_THAT([&] { (void)too_large.run([](const auto&) { throw std::bad_alloc(); }); },
+              ThrowsMessage<RunError>(HasSubstr("out of memory: try a smaller batch size")));
+}
+
+TEST(Classify, TellsLibTorchsErrorsInOurTerms) {
+  EXPECT_THAT([] { (void)classify(test::BrokenNetwork(0), *patterns()); },
+              ThrowsMessage<RunError>(test::our_libtorch_error()));
+  EXPECT_THAT([] { (void)classify(test::BrokenNetwork(0, true), *patterns()); },
+              ThrowsMessage<RunError>(HasSubstr("out of memory: close other programs")));
+}
+
+TEST(TestData, MustBeOfTheTrainingsKind) {
+  const DataInfo training{.description = "photos",
+                          .fingerprint = {},
+                          .size = 9,
+                          .channels = 3,
+                          .image_size = 16,
+                          .num_classes = 2,
+                          .class_names = {"cat", "dog"}};
+  const auto refuses = [&](const std::function<void(DataInfo&)>& change, const char* says) {
+    DataInfo test = training;
+    test.description = "others";
+    change(test);
+    EXPECT_THAT([&] { check_test_data(training, test); },
+                ThrowsMessage<InputError>(
+                    AllOf(HasSubstr("photos"), HasSubstr("others"), HasSubstr(says))));
+  };
+  EXPECT_NO_THROW(check_test_data(training, training));
+  refuses([](auto& info) { info.channels = 1; }, "1 channels of 16 x 16 in 2 classes");
+  refuses([](auto& info) { info.image_size = 8; }, "3 channels of 8 x 8 in 2 classes");
+  refuses([](auto& info) { info.num_classes = 3; }, "3 channels of 16 x 16 in 3 classes");
+  refuses([](auto& info) { info.class_names = {"cat", "cow"}; }, "class 1 is \"cow\"");
+  DataInfo nameless = training;
+  nameless.class_names.clear();
+  EXPECT_NO_THROW(check_test_data(training, nameless));
 }
 
 }  // namespace

@@ -13,7 +13,7 @@
 
 namespace l2c::test {
 
-Pipeline pixel_pipeline(std::uint64_t weights_seed) {
+Pipeline pixel_pipeline(std::uint64_t weights_seed, double class_dropout) {
   DiTConfig config;
   config.input_size = image_size;
   config.patch_size = 4;
@@ -22,6 +22,7 @@ Pipeline pixel_pipeline(std::uint64_t weights_seed) {
   config.depth = blocks;
   config.num_heads = 2;
   config.num_classes = classes;
+  config.class_dropout_prob = class_dropout;
   io::Checkpoint checkpoint{.path = "random weights",
                             .format = "safetensors",
                             .section = "",
@@ -67,6 +68,17 @@ QuadrantNetwork::QuadrantNetwork(int known, std::string fingerprint)
 Features QuadrantNetwork::extract(const at::Tensor& pixels) const {
   const auto means = at::adaptive_avg_pool2d(pixels.mean(1, true), {2, 2}).flatten(1);
   return {.features = means, .probabilities = at::softmax(10 * means.narrow(1, 0, known_), 1)};
+}
+
+Features BrokenNetwork::extract(const at::Tensor& pixels) const {
+  if (calls_++ < fails_at_) return QuadrantNetwork::extract(pixels);
+  if (memory_) return {.features = at::empty({std::int64_t{1} << 50}), .probabilities = {}};
+  return {.features = at::zeros({2, 3}).matmul(at::zeros({2, 3})), .probabilities = {}};
+}
+
+testing::Matcher<std::string> our_libtorch_error() {
+  return testing::AllOf(testing::HasSubstr("LibTorch failed"), testing::HasSubstr("2x3"),
+                        testing::Not(testing::HasSubstr("frame #")));
 }
 
 TensorData::TensorData(at::Tensor x, at::Tensor y, int num_classes)

@@ -1,6 +1,8 @@
 // A model, a network and data that are small enough for many runs.
 #pragma once
 
+#include <gmock/gmock.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -19,7 +21,8 @@ inline constexpr int image_size = 8;
 inline constexpr int blocks = 2;
 
 // Gray images of 8 x 8 in 4 classes, from random weights.
-Pipeline pixel_pipeline(std::uint64_t weights_seed = 1);
+// Without class dropout it has no null label: it cannot be guided.
+Pipeline pixel_pipeline(std::uint64_t weights_seed = 1, double class_dropout = 0.1);
 
 // A router of 6 steps for it that reuses 3 of its 4 branches at its cache steps below threshold
 // 0.5, and all of them from 0.9 on.
@@ -42,6 +45,23 @@ class QuadrantNetwork : public FeatureNetwork {
   std::string fingerprint_;
   std::string description_ = "means of quadrants";
 };
+
+// Fails within LibTorch from its call number `fails_at` (0: the first) on; out of memory where
+// asked.
+class BrokenNetwork final : public QuadrantNetwork {
+ public:
+  explicit BrokenNetwork(int fails_at, bool memory = false)
+      : fails_at_(fails_at), memory_(memory) {}
+  [[nodiscard]] Features extract(const at::Tensor& pixels) const override;
+
+ private:
+  int fails_at_;
+  bool memory_;
+  mutable int calls_ = 0;
+};
+
+// The text of LibTorch's error in BrokenNetwork, as ours.
+testing::Matcher<std::string> our_libtorch_error();
 
 // Tensors as data. x [N, C, S, S] in [-1, 1].
 class TensorData : public DataSet {

@@ -9,6 +9,7 @@
 #include "evaluation_support.h"
 #include "l2c/cache/pricing.h"
 #include "l2c/core/error.h"
+#include "l2c/io/folder_lock.h"
 #include "support/golden.h"
 
 namespace l2c {
@@ -67,7 +68,7 @@ TEST_F(EvaluatorTest, MeasuresEveryPolicyAndSeed) {
     const double a = policy.seeds[0].quality.frechet;
     const double b = policy.seeds[1].quality.frechet;
     EXPECT_NEAR(policy.frechet.mean, (a + b) / 2, 1e-12 * a);
-    EXPECT_NEAR(policy.frechet.deviation, std::abs(a - b) / std::sqrt(2.0), 1e-9 * a);
+    EXPECT_NEAR(policy.frechet.deviation.value(), std::abs(a - b) / std::sqrt(2.0), 1e-9 * a);
     EXPECT_EQ(policy.pooled_accuracy.value,
               static_cast<double>(policy.seeds[0].quality.recognised +
                                   policy.seeds[1].quality.recognised) /
@@ -171,6 +172,46 @@ TEST_F(EvaluatorTest, RefusesAWorkFolderOfOtherSettings) {
               testing::ThrowsMessage<InputError>(HasSubstr("guidance: 2 in the folder, 5 now")));
 }
 
+TEST_F(EvaluatorTest, RefusesAWorkFolderOfOtherSettingsBeforeSamplingAnything) {
+  const auto work = test::scratch();
+  auto other = options();
+  other.request.guidance = 5;
+  const auto every = parse_policy_spec("every:2");
+  (void)evaluate(pipeline_, network_, reference_, {every}, other, work);
+  // The last seed of the last policy.
+  fs::remove_all(work / "every-2" / "seed-0");
+  EXPECT_THAT(
+      [&] {
+        (void)evaluate(pipeline_, network_, reference_, {parse_policy_spec("full"), every},
+                       options(), work);
+      },
+      testing::ThrowsMessage<InputError>(HasSubstr("guidance: 5 in the folder, 2 now")));
+  EXPECT_THAT(test::files_in(work), testing::ElementsAre("every-2"));
+}
+
+TEST_F(EvaluatorTest, SharesItsWorkFolderButNotASampleSet) {
+  const auto work = test::scratch();
+  const auto taken = work / "full" / "seed-7";
+  const io::FolderLock somebody(taken, "folder", "another evaluation");
+  const auto with = [&](const char* policy) {
+    (void)evaluate(pipeline_, network_, reference_, {parse_policy_spec(policy)}, options(), work);
+  };
+  EXPECT_NO_THROW(with("every:2"));
+  EXPECT_THAT([&] { with("full"); },
+              testing::ThrowsMessage<InputError>(
+                  testing::AllOf(HasSubstr("another evaluation"), HasSubstr(taken.string()))));
+}
+
+TEST_F(EvaluatorTest, TimesNoMoreImagesAtOnceThanItSamples) {
+  auto large = options();
+  large.request.batch_size = 2'000'000;
+  EXPECT_EQ(timing_batch(large), 20);
+  EXPECT_EQ(timing_batch(options()), 4);
+  const auto report = evaluate(pipeline_, network_, reference_, {parse_policy_spec("full")}, large,
+                               test::scratch());
+  EXPECT_EQ(report.full.seconds.size(), 2U);
+}
+
 TEST_F(EvaluatorTest, ReportsWhatItDoes) {
   std::vector<std::string> doing;
   (void)evaluate(pipeline_, network_, reference_, {parse_policy_spec("every:2")}, options(),
@@ -198,6 +239,16 @@ TEST_F(EvaluatorTest, RefusesBadOptionsBeforeAnyWork) {
   bad = options();
   bad.timing_rounds = 0;
   refuses(full, bad, "0 rounds");
+  bad = options();
+  bad.quality.neighbour = 0;
+  refuses(full, bad, "neighbour 0");
+  bad = options();
+  bad.quality.inception_blocks = 0;
+  refuses(full, bad, "0 blocks");
+  bad = options();
+  bad.quality.neighbour = 50;
+  bad.images = 60;
+  refuses(full, bad, "50 images to compare with; at least 51 are needed");
 }
 
 TEST_F(EvaluatorTest, RefusesPoliciesThatDoNotFitBeforeAnyWork) {
@@ -210,6 +261,61 @@ TEST_F(EvaluatorTest, RefusesPoliciesThatDoNotFitBeforeAnyWork) {
           "trained for 6 steps, the run has 8");
 }
 
+TEST_F(EvaluatorTest, RefusesATimingThatCannotWorkBeforeAnyWork) {
+  // The policy has steps of its own, but it is timed against computing everything.
+  auto bad = options();
+  bad.request.steps = 1001;
+  refuses({parse_policy_spec("steps:3")}, bad, "1001 steps");
+  bad = options();
+  bad.images = 2'000'000;
+  bad.request.batch_size = 2'000'000;
+  refuses({parse_policy_spec("full")}, bad, "2000000 images at once: 1000000 are the most");
+}
+
+TEST_F(EvaluatorTest, RefusesANetworkThatDoesNotFitBeforeAnyWork) {
+  const auto work = test::scratch();
+  const auto with = [&](const FeatureNetwork& network, const char* says) {
+    EXPECT_THAT(
+        [&] { (void)evaluate(pipeline_, network, reference_, policies(), options(), work); },
+        testing::ThrowsMessage<InputError>(HasSubstr(says)));
+    EXPECT_TRUE(fs::is_empty(work)) << says;
+  };
+  with(test::QuadrantNetwork(4, "other"), "measured with another network");
+  with(test::QuadrantNetwork(3), "knows 3 classes, the images have 4");
+}
+
+TEST_F(EvaluatorTest, IsCheckedBeforeTheReferenceIsMeasured) {
+  const auto data = test::random_data(50);
+  const auto work = test::scratch();
+  const std::vector<PolicySpec> full{parse_policy_spec("full")};
+  const auto check = [&](const Pipeline& pipeline, const EvaluationOptions& wanted) {
+    check_evaluation(pipeline, network_, data.info(), full, wanted, work);
+  };
+  EXPECT_NO_THROW(check(pipeline_, options()));
+  EXPECT_TRUE(fs::is_empty(work));
+  const auto without_null_label = test::pixel_pipeline(1, /*class_dropout=*/0);
+  EXPECT_THAT([&] { check(without_null_label, options()); },
+              testing::ThrowsMessage<InputError>(HasSubstr("guidance")));
+  auto unguided = options();
+  unguided.request.guidance = 1;
+  EXPECT_NO_THROW(check(without_null_label, unguided));
+  EXPECT_THAT(
+      [&] {
+        check_evaluation(pipeline_, network_, test::random_data(50, 5, 16).info(), full, options(),
+                         work);
+      },
+      testing::ThrowsMessage<InputError>(HasSubstr("1 channels of 8 x 8 in 4 classes")));
+}
+
+TEST_F(EvaluatorTest, TellsLibTorchsErrorsInOurTerms) {
+  EXPECT_THAT(
+      [&] {
+        (void)evaluate(pipeline_, test::BrokenNetwork(1), reference_, policies(), options(),
+                       test::scratch());
+      },
+      testing::ThrowsMessage<RunError>(test::our_libtorch_error()));
+}
+
 TEST_F(EvaluatorTest, RefusesAReferenceOfOtherImages) {
   const auto larger = measure_reference(test::random_data(20, 5, 16), network_);
   EXPECT_THAT(
@@ -220,9 +326,9 @@ TEST_F(EvaluatorTest, RefusesAReferenceOfOtherImages) {
 TEST(Spread, IsMeanAndSampleStandardDeviation) {
   const auto three = spread({1, 2, 6});
   EXPECT_DOUBLE_EQ(three.mean, 3);
-  EXPECT_DOUBLE_EQ(three.deviation, std::sqrt(7.0));
+  EXPECT_DOUBLE_EQ(three.deviation.value(), std::sqrt(7.0));
   EXPECT_EQ(spread({4}).mean, 4);
-  EXPECT_EQ(spread({4}).deviation, 0);
+  EXPECT_FALSE(spread({4}).deviation);  // unknown, not 0
   EXPECT_THAT([] { (void)spread({}); },
               testing::ThrowsMessage<InputError>(HasSubstr("at least one")));
 }

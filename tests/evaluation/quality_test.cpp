@@ -107,5 +107,27 @@ TEST_F(QualityTest, Stops) {
   EXPECT_THROW((void)measure_quality(set, network_, reference_, {}, source.get_token()), Cancelled);
 }
 
+TEST_F(QualityTest, SaysHowManyBlocksItUses) {
+  const auto expect = [](std::int64_t images, int most, std::int64_t blocks, std::int64_t rows) {
+    const auto found = inception_blocks(images, {.inception_blocks = most});
+    EXPECT_EQ(found.blocks, blocks) << images;
+    EXPECT_EQ(found.rows, rows) << images;
+  };
+  expect(5000, 10, 10, 500);
+  expect(18, 10, 9, 2);
+  expect(7, 10, 7, 1);
+  expect(11, 10, 1, 11);
+  EXPECT_THAT([] { (void)inception_blocks(8, {.inception_blocks = 0}); },
+              testing::ThrowsMessage<InputError>(HasSubstr("0 blocks")));
+}
+
+TEST_F(QualityTest, TellsLibTorchsErrorsInOurTerms) {
+  const auto set = samples();
+  EXPECT_THAT([&] { (void)measure_quality(set, test::BrokenNetwork(0), reference_); },
+              testing::ThrowsMessage<RunError>(test::our_libtorch_error()));
+  EXPECT_THAT([&] { (void)measure_quality(set, test::BrokenNetwork(0, true), reference_); },
+              testing::ThrowsMessage<RunError>(HasSubstr("out of memory: try fewer images")));
+}
+
 }  // namespace
 }  // namespace l2c

@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <thread>
 
 #include "evaluation_support.h"
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
+#include "l2c/io/folder_lock.h"
 #include "l2c/io/safetensors.h"
 #include "support/golden.h"
 
@@ -110,7 +112,8 @@ TEST(Reference, KeptIsNotMeasuredAgain) {
   get(test::random_data(60), 20);
   get(test::random_data(60), 20);
   EXPECT_EQ(measured, 1);
-  EXPECT_THAT(test::files_in(folder), testing::ElementsAre("reference-data-quadrant.safetensors"));
+  EXPECT_THAT(test::files_in(folder),
+              testing::ElementsAre("lock", "reference-data-quadrant.safetensors"));
   get(test::random_data(60), 30);
   EXPECT_EQ(measured, 2);
   std::ofstream(folder / "reference-data-quadrant.safetensors") << "damaged";
@@ -185,6 +188,51 @@ TEST(Reference, RefusesNetworksWithBadAnswers) {
   refuses(at::zeros({9, 4}, at::kDouble), good, "gave features of shape [9, 4]");
   refuses(at::full({9, 4}, std::nan("")), good, "gave features that are not finite");
   refuses(at::zeros({9, 4}), {}, "gave probabilities of shape []");
+}
+
+TEST(Reference, ClearsWhatAKilledMeasurementLeft) {
+  const auto folder = test::scratch();
+  std::ofstream(folder / "reference-data-quadrant.safetensors.abc123.partial") << "half";
+  std::ofstream(folder / "eval.json.abc123.partial") << "somebody else's";
+  (void)kept_reference(folder, test::random_data(60), test::QuadrantNetwork());
+  EXPECT_THAT(test::files_in(folder), testing::ElementsAre("eval.json.abc123.partial", "lock",
+                                                           "reference-data-quadrant.safetensors"));
+}
+
+TEST(Reference, OfTwoThatMeasureAtATimeOneWaits) {
+  const auto folder = test::scratch();
+  const auto data = test::random_data(60);
+  const test::QuadrantNetwork network;
+  const auto kept = measure_reference(data, network);
+  std::stop_source source;
+  int measured = 0;
+  const auto get = [&] {
+    return kept_reference(
+        folder, data, network, {}, [&](std::int64_t, std::int64_t) { ++measured; },
+        source.get_token());
+  };
+  auto first = std::make_unique<io::FolderLock>(folder, "work folder", "another evaluation");
+  std::thread finisher([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    save_reference(folder / "reference-data-quadrant.safetensors", kept);
+    first.reset();
+  });
+  EXPECT_EQ(fingerprint(get()), fingerprint(kept));
+  finisher.join();
+  EXPECT_EQ(measured, 0);
+  // Waiting ends when asked to.
+  std::filesystem::remove(folder / "reference-data-quadrant.safetensors");
+  const io::FolderLock somebody(folder, "work folder", "another evaluation");
+  source.request_stop();
+  EXPECT_THAT(get, testing::ThrowsMessage<Cancelled>(HasSubstr("waiting")));
+}
+
+TEST(Reference, TellsLibTorchsErrorsInOurTerms) {
+  const auto data = test::random_data(9);
+  EXPECT_THAT([&] { (void)measure_reference(data, test::BrokenNetwork(0)); },
+              testing::ThrowsMessage<RunError>(test::our_libtorch_error()));
+  EXPECT_THAT([&] { (void)measure_reference(data, test::BrokenNetwork(0, true)); },
+              testing::ThrowsMessage<RunError>(HasSubstr("out of memory: try smaller batches")));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "evaluation_support.h"
+#include "l2c/core/build_info.h"
 #include "l2c/core/error.h"
 #include "support/golden.h"
 
@@ -16,11 +17,12 @@ namespace {
 
 class ReportTest : public testing::Test {
  protected:
-  static EvaluationReport make(const std::vector<std::string>& texts) {
+  static EvaluationReport make(const std::vector<std::string>& texts,
+                               const std::vector<std::uint64_t>& seeds = {0, 7}) {
     const test::QuadrantNetwork network;
     EvaluationOptions options;
     options.request = test::small_request();
-    options.seeds = {0, 7};
+    options.seeds = seeds;
     options.images = 8;
     options.timing_rounds = 2;
     std::vector<PolicySpec> specs;
@@ -44,7 +46,12 @@ TEST_F(ReportTest, JsonHoldsEveryNumberAndFingerprint) {
   EXPECT_EQ(json["settings"]["seeds"], (std::vector<int>{0, 7}));
   EXPECT_EQ(json["settings"]["steps"], 6);
   EXPECT_EQ(json["settings"]["guidance"], 2);
+  // Of 8 images.
+  EXPECT_EQ(json["settings"]["inception_blocks"], 8);
+  EXPECT_EQ(json["settings"]["inception_block_images"], 1);
+  EXPECT_EQ(json["settings"]["timing_batch"], 4);
   EXPECT_EQ(json["machine"]["threads"], report.threads);
+  EXPECT_EQ(json["machine"]["cpu_model"], build_info().cpu_model);
   EXPECT_EQ(json["full_timing"]["seconds"], report.full.seconds);
   ASSERT_EQ(json["policies"].size(), 2U);
   const auto& policy = json["policies"][1];
@@ -54,13 +61,19 @@ TEST_F(ReportTest, JsonHoldsEveryNumberAndFingerprint) {
   EXPECT_EQ(policy["threshold"], 0.5);
   EXPECT_FALSE(json["policies"][0].contains("threshold"));
   EXPECT_EQ(policy["frechet"]["mean"], expected.frechet.mean);
-  EXPECT_EQ(policy["frechet"]["deviation"], expected.frechet.deviation);
+  EXPECT_EQ(policy["frechet"]["deviation"], expected.frechet.deviation.value());
   EXPECT_EQ(policy["kid"]["mean"], expected.kid.mean);
   EXPECT_EQ(policy["pooled_accuracy"]["low"], expected.pooled_accuracy.low);
   EXPECT_EQ(policy["ideal_speedup"], expected.ideal_speedup);
   EXPECT_EQ(policy["computed_share"], expected.computed_share);
   EXPECT_EQ(policy["cache_bytes"], expected.cache_bytes);
-  EXPECT_EQ(policy["timing"]["speedup"], expected.timing.speedup);
+  const auto& timing = policy["timing"];
+  EXPECT_EQ(timing["speedup"], expected.timing.speedup);
+  EXPECT_EQ(timing["speedup_quartiles"]["low"], expected.timing.speedup_quartiles.low);
+  EXPECT_EQ(timing["speedup_quartiles"]["high"], expected.timing.speedup_quartiles.high);
+  const auto& quartiles = expected.timing.seconds_per_image_quartiles;
+  EXPECT_EQ(timing["seconds_per_image_quartiles"]["low"], quartiles.low);
+  EXPECT_EQ(timing["seconds_per_image_quartiles"]["high"], quartiles.high);
   ASSERT_EQ(policy["seeds"].size(), 2U);
   EXPECT_EQ(policy["seeds"][1]["seed"], 7);
   EXPECT_EQ(policy["seeds"][1]["images_fingerprint"], expected.seeds[1].images_fingerprint);
@@ -76,6 +89,7 @@ TEST_F(ReportTest, TableHasOneLineAPolicyWithAlignedColumns) {
   auto report = make({"full", "every:2"});
   report.policies[1].frechet = {.mean = 2.15, .deviation = 0.0314};
   report.policies[1].timing.speedup = 1.514;
+  report.policies[1].timing.speedup_quartiles = {.low = 1.466, .high = 1.523};
   report.policies[1].cache_bytes = 132'000;
   std::istringstream table(report_table(report));
   std::string header;
@@ -90,7 +104,7 @@ TEST_F(ReportTest, TableHasOneLineAPolicyWithAlignedColumns) {
   EXPECT_TRUE(full.starts_with("full "));
   EXPECT_TRUE(every.starts_with("every 2 "));
   EXPECT_THAT(every, testing::HasSubstr(" 2.150 ± 0.031 "));
-  EXPECT_THAT(every, testing::HasSubstr(" 1.51x "));
+  EXPECT_THAT(every, testing::HasSubstr(" 1.51x (1.47-1.52) "));
   EXPECT_THAT(every, testing::HasSubstr(" 50.0 "));
   EXPECT_TRUE(every.ends_with(" 132"));
   // Columns of letters, not of bytes.
@@ -100,6 +114,15 @@ TEST_F(ReportTest, TableHasOneLineAPolicyWithAlignedColumns) {
   };
   EXPECT_EQ(columns(full), columns(header));
   EXPECT_EQ(columns(every), columns(header));
+}
+
+TEST_F(ReportTest, OneSeedHasNoSpread) {
+  auto report = make({"full", "every:2"}, {7});
+  const auto text = report_json(report);
+  EXPECT_TRUE(nlohmann::json::parse(text)["policies"][0]["frechet"]["deviation"].is_null());
+  report.policies[1].frechet.mean = 2.15;
+  EXPECT_THAT(report_table(report), testing::AllOf(testing::HasSubstr(" 2.150 ± - "),
+                                                   testing::Not(testing::HasSubstr("± 0.000"))));
 }
 
 TEST_F(ReportTest, TableTellsRoutersOfOneNameApart) {
@@ -117,8 +140,8 @@ TEST_F(ReportTest, TheTableComesBackFromTheJson) {
 }
 
 TEST(RecordedTable, OtherJsonIsRefused) {
-  for (const auto* text :
-       {"", "[]", "{\"policies\": [{\"name\": \"full\"}]}", "{\"policies\": 3}"}) {
+  for (const auto* text : {"", "[]", "{\"policies\": [{\"name\": \"full\"}]}", "{\"policies\": 3}",
+                           "{\"policies\": []}", "{\"policies\": {}}"}) {
     EXPECT_THAT([&] { (void)recorded_table(text, "some.json"); },
                 testing::ThrowsMessage<InputError>(
                     testing::HasSubstr("some.json is not a report of l2c eval")))

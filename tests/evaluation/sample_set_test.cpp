@@ -11,6 +11,7 @@
 #include "l2c/cache/pricing.h"
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
+#include "l2c/io/folder_lock.h"
 #include "l2c/io/safetensors.h"
 #include "support/golden.h"
 #include "support/models.h"
@@ -111,7 +112,7 @@ TEST(SampleSet, CancelledItGoesOnToTheSameBits) {
   const auto folder = test::scratch();
   const auto message = cancel_after(8, small_options(), folder);
   EXPECT_THAT(message, AllOf(HasSubstr("8 of 20 images"), HasSubstr(folder.string())));
-  EXPECT_THAT(test::files_in(folder), ElementsAre("shard-00000.safetensors"));
+  EXPECT_THAT(test::files_in(folder), ElementsAre("lock", "shard-00000.safetensors"));
   // In the middle of a shard: what is finished stays.
   EXPECT_THAT(cancel_after(10, small_options(), folder), HasSubstr("8 of 20 images"));
   std::int64_t found = -1;
@@ -215,7 +216,52 @@ TEST(SampleSet, RefusesAFolderOfOtherSettings) {
   }
   EXPECT_THAT([&] { (void)SampleSet::sample(test::pixel_pipeline(2), small_options(8), folder); },
               testing::ThrowsMessage<InputError>(HasSubstr("model: ")));
-  EXPECT_EQ(test::files_in(folder).size(), 1U);
+  EXPECT_THAT(test::files_in(folder), ElementsAre("lock", "shard-00000.safetensors"));
+}
+
+TEST(SampleSet, TellsOtherSettingsWithoutSampling) {
+  const auto folder = test::scratch() / "set";
+  const auto pipeline = test::pixel_pipeline();
+  EXPECT_NO_THROW(SampleSet::check(pipeline, small_options(8), folder));
+  EXPECT_FALSE(fs::exists(folder));
+  (void)sample(small_options(20), folder);
+  EXPECT_NO_THROW(SampleSet::check(pipeline, small_options(20), folder));
+  auto other = small_options(20);
+  other.request.guidance = 3;
+  const auto check = [&] { SampleSet::check(pipeline, other, folder); };
+  EXPECT_THAT(check,
+              testing::ThrowsMessage<InputError>(HasSubstr("guidance: 2 in the folder, 3 now")));
+  // Also where the first shard is lost or damaged: that says nothing.
+  fs::remove(folder / "shard-00000.safetensors");
+  std::ofstream(folder / "shard-00001.safetensors") << "no tensors";
+  EXPECT_THAT(check, testing::ThrowsMessage<InputError>(HasSubstr("guidance: 2 in the folder")));
+  fs::remove(folder / "shard-00002.safetensors");
+  EXPECT_NO_THROW(check());
+}
+
+TEST(SampleSet, IsMadeByOneAtATime) {
+  const auto folder = test::scratch();
+  {
+    const io::FolderLock somebody(folder, "folder", "another evaluation");
+    EXPECT_THAT([&] { (void)sample(small_options(), folder); },
+                testing::ThrowsMessage<InputError>(AllOf(
+                    HasSubstr("another evaluation is running in"), HasSubstr(folder.string()))));
+    EXPECT_THAT(test::files_in(folder), ElementsAre("lock"));
+  }
+  // While it samples, nobody else gets in.
+  (void)SampleSet::sample(
+      test::pixel_pipeline(), small_options(), folder,
+      [&](const SampleSetProgress&) { EXPECT_FALSE(io::FolderLock::attempt(folder, "folder")); });
+  EXPECT_TRUE(io::FolderLock::attempt(folder, "folder"));
+}
+
+TEST(SampleSet, ClearsWhatAKilledCallLeft) {
+  const auto folder = test::scratch();
+  std::ofstream(folder / "shard-00001.safetensors.abc123.partial") << "half";
+  std::ofstream(folder / "mine.png.abc123.partial") << "not of a sample set";
+  (void)sample(small_options(8), folder);
+  EXPECT_THAT(test::files_in(folder),
+              ElementsAre("lock", "mine.png.abc123.partial", "shard-00000.safetensors"));
 }
 
 TEST(SampleSet, GrowsAndShrinksWithTheNumberOfImages) {
@@ -281,6 +327,9 @@ TEST(SampleSet, RefusesWhatCannotBeSampledBeforeMakingTheFolder) {
   options.request.cache =
       std::make_shared<LearnedRouter>(Router(8, 4, std::vector<float>(32)), 0.5);
   refuses(pipeline, options, "trained for 8 steps");
+  options = small_options(2'000'000);
+  options.request.batch_size = 600'000;
+  refuses(pipeline, options, "1200000 images at once: 1000000 are the most");
   refuses(Pipeline(test::tiny_model()), small_options(), "latents of 4 channels");
   std::ofstream(folder.parent_path() / "file") << "in the way";
   EXPECT_THAT(

@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
+#include <string>
 
 #include "evaluation_support.h"
+#include "l2c/cache/policies.h"
 #include "l2c/core/error.h"
 
 namespace l2c {
@@ -41,6 +44,62 @@ TEST(Timing, TakesMedians) {
     std::sort(ratios.begin(), ratios.end());
     EXPECT_DOUBLE_EQ(timings[1].speedup, rounds == 3 ? ratios[1] : (ratios[1] + ratios[2]) / 2);
   }
+}
+
+TEST(Timing, GivesQuartiles) {
+  const auto timings = measure_alternating(test::pixel_pipeline(), {timed(6), timed(4)}, 5);
+  auto seconds = timings[1].seconds;
+  std::vector<double> ratios;
+  for (std::size_t k = 0; k < 5; ++k) ratios.push_back(timings[0].seconds[k] / seconds[k]);
+  std::sort(seconds.begin(), seconds.end());
+  std::sort(ratios.begin(), ratios.end());
+  EXPECT_DOUBLE_EQ(timings[1].seconds_per_image_quartiles.low, seconds[1] / 4);
+  EXPECT_DOUBLE_EQ(timings[1].seconds_per_image_quartiles.high, seconds[3] / 4);
+  EXPECT_DOUBLE_EQ(timings[1].speedup_quartiles.low, ratios[1]);
+  EXPECT_DOUBLE_EQ(timings[1].speedup_quartiles.high, ratios[3]);
+  EXPECT_EQ(timings[0].speedup_quartiles.low, 1);
+  // Between two rounds: a quarter of the way.
+  const auto two = measure_alternating(test::pixel_pipeline(), {timed(4)}, 2)[0];
+  const auto [least, most] = std::minmax(two.seconds[0], two.seconds[1]);
+  EXPECT_NEAR(two.seconds_per_image_quartiles.low, (least + 0.25 * (most - least)) / 4, 1e-12);
+}
+
+// Writes down that it runs.
+class Noted : public CachePolicy {
+ public:
+  Noted(char name, std::string& order) : name_(name), order_(order) {}
+  [[nodiscard]] std::string name() const override { return {name_}; }
+  [[nodiscard]] std::optional<CachePlan> plan(const RunShape& shape) const override {
+    return ComputeAll().plan(shape);
+  }
+  [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape& shape,
+                                                CacheStore& store) const override {
+    order_ += name_;
+    return CachePolicy::start(shape, store);
+  }
+
+ private:
+  char name_;
+  std::string& order_;
+};
+
+TEST(Timing, EachComesFirstAndLastAndAfterEachOther) {
+  std::string order;
+  std::vector<Request> requests;
+  for (const char name : {'a', 'b', 'c'}) {
+    requests.push_back(timed(1));
+    requests.back().cache = std::make_shared<Noted>(name, order);
+  }
+  (void)measure_alternating(test::pixel_pipeline(), requests, 6);
+  // The first is the warm-up; then all six orders.
+  EXPECT_EQ(order,
+            "abc"
+            "abc"
+            "bac"
+            "cab"
+            "acb"
+            "bca"
+            "cba");
 }
 
 TEST(Timing, ReportsRounds) {

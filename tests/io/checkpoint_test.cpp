@@ -16,6 +16,7 @@ using l2c::io::Checkpoint;
 using l2c::io::open_checkpoint;
 using l2c::io::SafetensorsFile;
 using l2c::io::Weights;
+using l2c::io::write_safetensors;
 using l2c::test::data;
 using l2c::test::expect_equal;
 using l2c::test::packed;
@@ -149,6 +150,19 @@ TEST(Checkpoint, LegacyFormatIsNamed) {
   const auto path = scratch() / "legacy.pt";
   write_bytes(path, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.");
   expect_refused(path, "before PyTorch 1.6");
+}
+
+TEST(TrainingState, IsNoCheckpointOfAModel) {
+  const auto path = scratch() / "checkpoint-00000012.safetensors";
+  const l2c::io::Metadata metadata{{"step", "12"}, {"settings", "{}"}, {"checksum", "0"}};
+  write_safetensors(path, {{"model.a", at::zeros({1})}, {"ema.a", at::zeros({1})}}, metadata);
+  expect_refused(path, "is a training checkpoint at step 12");
+  expect_refused(path, (path.parent_path() / "model.safetensors").string());
+  write_safetensors(path, {{"logits", at::zeros({1})}}, metadata);
+  expect_refused(path, (path.parent_path() / "router.safetensors").string());
+  // A model that was trained with us says its settings, too.
+  write_safetensors(path, {{"a", at::zeros({1})}}, {{"settings", "{}"}, {"training_steps", "12"}});
+  EXPECT_EQ(open_checkpoint(path).tensors.size(), 1U);
 }
 
 }  // namespace

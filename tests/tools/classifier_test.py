@@ -10,6 +10,7 @@ import subprocess
 import time
 import unittest
 
+import tensor_file
 from program_test import PROGRAM, Case
 
 SIZE, CLASSES = 12, 3
@@ -19,12 +20,12 @@ def write_idx(path, shape, data):
     path.write_bytes(struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape) + bytes(data))
 
 
-def write_patterns(folder, prefix, count, seed):
+def write_patterns(folder, prefix, count, seed, classes=CLASSES):
     """A bright bar at one of three heights, with noise."""
     dice = random.Random(seed)
     labels, pixels = [], []
     for i in range(count):
-        label = i % CLASSES
+        label = i % classes
         labels.append(label)
         for row in range(SIZE):
             bright = 150 if row // 4 == label else 0
@@ -80,6 +81,44 @@ class TrainClassifier(Case):
         other.mkdir()
         write_patterns(other, "train", 60, seed=3)
         self.assertIn("of 60 images", self.ok(*self.quick, "--epochs", 1, "--test-data", other))
+
+    def test_test_data_of_another_kind_are_refused_before_the_training(self):
+        other = self.folder / "other"
+        other.mkdir()
+        write_patterns(other, "train", 20, seed=3, classes=2)
+        for name in ("images", "labels"):  # both parts, as the classes are counted over both
+            (other / f"t10k-{name}-idx{3 if name == 'images' else 1}-ubyte").write_bytes(
+                (other / f"train-{name}-idx{3 if name == 'images' else 1}-ubyte").read_bytes())
+        larger = self.folder / "larger.safetensors"
+        tensor_file.write(larger, {"images": ([3, 1, 16, 16], [0.5] * 768), "labels": ([3], [0, 1, 2])})
+        colour = self.folder / "colour.safetensors"
+        tensor_file.write(colour, {"images": ([3, 3, 12, 12], [0.5] * 1296), "labels": ([3], [0, 1, 2])})
+        for data, says in ((other, "in 2 classes"), (larger, "1 channels of 16 x 16"),
+                           (colour, "3 channels of 12 x 12")):
+            # So many epochs would take hours.
+            self.fails(2, *self.quick, "--epochs", 100000, "--test-data", data,
+                       says=["the test data", says, "in 3 classes"])
+        self.assertFalse(self.out.exists())
+
+    def test_ctrl_c_during_the_measurement_keeps_the_classifier(self):
+        count = 150000
+        (self.data / "t10k-images-idx3-ubyte").write_bytes(
+            struct.pack(">HBB3I", 0, 8, 3, count, SIZE, SIZE) + random.Random(4).randbytes(count * SIZE * SIZE))
+        (self.data / "t10k-labels-idx1-ubyte").write_bytes(
+            struct.pack(">HBBI", 0, 8, 1, count) + bytes(i % CLASSES for i in range(count)))
+        run = subprocess.Popen([PROGRAM, *map(str, self.quick), "--epochs", "1"], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 60
+        while not self.out.exists() and run.poll() is None:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.005)
+        run.send_signal(signal.SIGINT)
+        _, errors = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 130, errors)
+        self.assertIn(f"the trained classifier is in '{self.out}'", errors)
+        self.assertEqual(self.metadata()["kind"], "l2c-classifier")
+        self.assertNotIn("test_accuracy", self.metadata())
+        self.assertEqual(self.left_behind(), ["c.safetensors", "data"])
 
     def test_bad_input(self):
         self.fails(2, *self.quick, "--epochs", 0, says="epochs")

@@ -4,6 +4,7 @@
 """
 import json
 import random
+import shlex
 import signal
 import struct
 import subprocess
@@ -69,9 +70,9 @@ class Eval(Case):
                 line += ["--" + name.replace("_", "-"), value]
         return [*line, *options]
 
-    def report(self, *options, **changed):
+    def report(self, *options, read=None, **changed):
         self.table = self.ok(*self.command(*options, **changed))
-        return json.loads(self.out.read_text())
+        return json.loads((read or self.out).read_text())
 
     def fingerprints(self, report):
         return [seed["images_fingerprint"] for policy in report["policies"] for seed in policy["seeds"]]
@@ -104,8 +105,78 @@ class Eval(Case):
         self.assertIn("every 2 ", shown)
         self.assertIn(report["model"]["fingerprint"], shown)
         self.assertEqual(json.loads(self.ok("inspect", "--json", self.out)), report)
-        self.out.write_text("{}")
-        self.fails(2, "inspect", self.out, says="not a report of l2c eval")
+        part = {name: report[name] for name in ("policies", "machine")}
+        self.out.write_text(json.dumps(part))
+        shown = self.ok("inspect", self.out)
+        self.assertIn("machine ", shown)
+        for absent in ("settings", "reference", "null"):
+            self.assertNotIn(absent, shown)
+        for text in ("{}", '{"policies": []}', '{"policies": null}'):
+            self.out.write_text(text)
+            self.fails(2, "inspect", self.out, says="not a report of l2c eval")
+            self.fails(2, "inspect", "--json", self.out, says="not a report of l2c eval")
+
+    def test_one_seed_has_no_spread(self):
+        report = self.report("--policy", "steps:1", images=4)
+        self.assertIsNone(report["policies"][0]["frechet"]["deviation"])
+        self.assertIn(" ± - ", self.table)
+        self.assertNotIn("± 0.000", self.table)
+        self.assertIn(" ± - ", self.ok("inspect", self.out))
+
+    def test_the_recorded_command_does_the_same(self):
+        folder = self.folder / "it's a folder; with $(odd) names"
+        folder.mkdir()
+        report = self.report("--policy", "steps:1", "every:2", "--split", "train", images=4,
+                             work=folder / "the work", out=folder / "a report.json", read=folder / "a report.json")
+        command = shlex.split(report["command"])
+        self.assertEqual(command[0], "l2c")
+        (folder / "a report.json").unlink()
+        shell = f"l2c() {{ {shlex.quote(PROGRAM)} \"$@\"; }}; " + report["command"]
+        done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        again = json.loads((folder / "a report.json").read_text())
+        self.assertEqual(self.fingerprints(again), self.fingerprints(report))
+        self.assertEqual((again["command"], again["settings"]), (report["command"], report["settings"]))
+
+    def test_records_what_was_measured_how(self):
+        report = self.report("--policy", "steps:1", images=9, batch_size=2000000, rounds=3)
+        settings = report["settings"]
+        self.assertEqual((settings["inception_blocks"], settings["inception_block_images"]), (9, 1))
+        self.assertEqual((settings["batch_size"], settings["timing_batch"]), (2000000, 9))
+        self.assertEqual(report["machine"]["cpu_model"],
+                         json.loads(self.ok("doctor", "--json"))["cpu_model"])
+        timing = report["policies"][0]["timing"]
+        ratios = sorted(full / own for full, own in
+                        zip(report["full_timing"]["seconds"], timing["seconds"]))
+        self.assertAlmostEqual(timing["speedup"], ratios[1])
+        self.assertAlmostEqual(timing["speedup_quartiles"]["low"], (ratios[0] + ratios[1]) / 2)
+        self.assertAlmostEqual(timing["speedup_quartiles"]["high"], (ratios[1] + ratios[2]) / 2)
+        self.assertRegex(self.table, r" \d+\.\d\dx \(\d+\.\d\d-\d+\.\d\d\) ")
+
+    def test_two_share_a_work_folder_but_not_a_sample_set(self):
+        first = self.command("--policy", "full", images=400, batch_size=1, steps=20, out=self.folder / "a.json")
+        run = subprocess.Popen([PROGRAM, *map(str, first)], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+        self.addCleanup(run.wait)
+        self.addCleanup(run.kill)
+        deadline = time.monotonic() + 60
+        while not (self.work / "full/seed-0/shard-00000.safetensors").exists():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        self.ok(*self.command("--policy", "every:2", images=4))
+        self.fails(2, *self.command("--policy", "full", images=400, batch_size=1, steps=20),
+                   says="another evaluation is running in")
+        self.assertIsNone(run.poll(), "the first ended too early for this test")
+
+    def test_clears_what_a_killed_run_left(self):
+        folder = self.work / "steps-1/seed-0"
+        folder.mkdir(parents=True)
+        left = [folder / "shard-00000.safetensors.abc123.partial",
+                self.work / "reference-0-0.safetensors.abc123.partial"]
+        for path in left:
+            path.write_text("half")
+        self.report("--policy", "steps:1", images=4)
+        self.assertEqual([path.exists() for path in left], [False, False])
 
     def test_routers_at_several_thresholds(self):
         router = f"router:{ASSETS / 'router20_fast.pt'}"
@@ -158,8 +229,22 @@ class Eval(Case):
         self.assertEqual([policy["frechet"] for policy in resumed["policies"]],
                          [policy["frechet"] for policy in whole["policies"]])
 
+    def test_refuses_before_any_work(self):
+        self.report("--policy", "steps:1", images=4)
+        reference, = self.work.glob("reference-*.safetensors")
+        reference.unlink()
+        self.fails(2, *self.command("--policy", "full", "steps:1", images=4, cfg_scale=2),
+                   says="guidance: 1.5 in the folder, 2 now")
+        self.fails(2, *self.command("--policy", "steps:2", steps=1001), says="1001 steps")
+        self.fails(2, *self.command("--policy", "full", images=2000000, batch_size=2000000),
+                   says="2000000 images at once")
+        self.assertEqual(sorted(path.name for path in self.work.iterdir()), ["lock", "steps-1"])
+
     def test_refuses_what_does_not_fit(self):
         self.report("--policy", "steps:1", images=4)
+        self.fails(2, *self.command("--policy", "full", split="validation"),
+                   says=["--split", "validation", "train", "test"])
+        self.fails(2, *self.command("--policy", "full", split="test or all"), says="--split")
         self.fails(2, *self.command("--policy", "steps:1", images=4, cfg_scale=2),
                    says="guidance: 1.5 in the folder, 2 now")
         self.fails(2, *self.command("--policy", "fast"), says=["policy \"fast\"", "router:FILE"])

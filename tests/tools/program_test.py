@@ -4,6 +4,7 @@
 """
 import json
 import os
+import resource
 import signal
 import struct
 import subprocess
@@ -287,13 +288,47 @@ class Inspect(Case):
         tensor_file.write(nan, {"a": ([2], [1.0, float("nan")])})
         self.fails(2, "inspect", nan, says=["tensor a", "NaN"])
 
+    def test_numbers_of_8_bits(self):
+        eight = self.folder / "eight.safetensors"
+        header = json.dumps({"a": {"dtype": "F8_E4M3", "shape": [2], "data_offsets": [0, 2]}}).encode()
+        for data, code in ((b"\x01\x02", 0), (b"\x01\x7f", 2)):  # 0x7f: NaN
+            eight.write_bytes(struct.pack("<Q", len(header)) + header + data)
+            done = l2c("inspect", eight)
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertNotIn("frame #", done.stderr)
+
+    def test_what_a_training_goes_on_from(self):
+        config, data, run = self.folder / "c.json", self.folder / "d.safetensors", self.folder / "run"
+        config.write_text(json.dumps({"input_size": 8, "patch_size": 4, "in_channels": 1, "hidden_size": 16,
+                                      "depth": 1, "num_heads": 2, "num_classes": 2}))
+        tensor_file.write(data, {"images": ([4, 1, 8, 8], [0.5] * 256), "labels": ([4], [0, 1, 0, 1])})
+        self.ok("train-dit", "--data", data, "--arch", config, "--out", run, "--steps", 3,
+                "--batch-size", 2, "--threads", 1)
+        state = run / "checkpoint-00000003.safetensors"
+        seen = self.inspect(state)
+        self.assertEqual((seen["kind"], seen["step"]), ("training checkpoint", 3))
+        self.assertEqual(seen["settings"]["batch_size"], "2")
+        self.assertGreater(seen["tensors"], 10)
+        self.assertIn("training checkpoint", self.ok("inspect", state))
+        for options in ([], ["--arch", config]):
+            self.fails(2, "sample", "--model", state, *options, "--out", self.folder / "x.png",
+                       says=["is a training checkpoint at step 3", str(run / "model.safetensors")])
+        self.ok("sample", "--model", run / "model.safetensors", "--steps", 1, "--labels", 0,
+                "--out", self.folder / "x.png")
+        raw = bytearray(state.read_bytes())
+        raw[-1] ^= 1
+        state.write_bytes(raw)
+        self.fails(2, "inspect", state, says="does not match its checksum")
+
 
 class Doctor(Case):
     def test_says_what_there_is(self):
         text = self.ok("doctor")
         for word in ("LibTorch", "threads", "CUDA", "CPU features"):
             self.assertIn(word, text)
-        self.assertGreater(json.loads(self.ok("doctor", "--json"))["threads"], 0)
+        seen = json.loads(self.ok("doctor", "--json"))
+        self.assertGreater(seen["threads"], 0)
+        self.assertIn(f"CPU            {seen['cpu_model'] or 'unknown'}\n", text)
 
     def test_help_has_examples(self):
         for command in ("sample", "plan", "inspect", "doctor"):
@@ -392,6 +427,21 @@ class BadInput(Case):
         self.bad(*fashion, *self.out, "--stats", self.folder / "x.png", says="same path")
         self.bad(*fashion, "--out", self.folder / "missing/x.png", says="missing")
         self.bad(*fashion, "--save-latents", "/proc/x.safetensors", says="/proc")
+
+    def test_memory_that_no_subcommand_looks_after(self):
+        # A gigabyte of zeros without a block on the disk; looking for NaN takes four.
+        size, large = 1 << 30, self.folder / "large.safetensors"
+        header = json.dumps({"a": {"dtype": "F8_E4M3", "shape": [size], "data_offsets": [0, size]}}).encode()
+        with open(large, "wb") as file:
+            file.write(struct.pack("<Q", len(header)) + header)
+            file.truncate(8 + len(header) + size)
+        limit = 2 * size + (3 << 29)
+        done = subprocess.run([PROGRAM, "inspect", str(large)], capture_output=True, text=True, timeout=120,
+                              env={**os.environ, "OMP_NUM_THREADS": "1"},
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("out of memory: close other programs", done.stderr)
+        self.assertNotIn("frame #", done.stderr)
 
     def test_disk_full(self):
         fashion = ["sample", *FASHION, "--labels", 1, "--steps", 2]

@@ -24,6 +24,7 @@ void doctor(bool json) {
     const nlohmann::ordered_json out{{"l2c", info.version},
                                      {"compiler", info.compiler},
                                      {"libtorch", info.libtorch},
+                                     {"cpu_model", info.cpu_model},
                                      {"cpu_capability", info.cpu_capability},
                                      {"cpu_features", info.cpu_features},
                                      {"threads", info.threads},
@@ -34,6 +35,7 @@ void doctor(bool json) {
   }
   say(fmt::format("l2c            {}, built with {}", info.version, info.compiler));
   say(fmt::format("LibTorch       {}, using {}", info.libtorch, info.cpu_capability));
+  say(fmt::format("CPU            {}", info.cpu_model.empty() ? "unknown" : info.cpu_model));
   say(fmt::format("CPU features   {}",
                   or_none(info.cpu_features, "none of those that matter here")));
   say(fmt::format("threads        {} (--threads or OMP_NUM_THREADS changes it)", info.threads));

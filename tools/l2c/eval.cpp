@@ -3,10 +3,12 @@
 #include <fmt/ranges.h>
 
 #include <CLI/App.hpp>
+#include <CLI/Validators.hpp>
 #include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "commands.h"
@@ -54,18 +56,36 @@ class TenthLines {
   std::int64_t tenths_ = -1;
 };
 
+// As a shell takes it for one word.
+std::string quoted(const std::string& word) {
+  constexpr std::string_view plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%";
+  if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
+  std::string text = "'";
+  for (const char letter : word) {
+    if (letter == '\'') {
+      text += "'\\''";
+    } else {
+      text += letter;
+    }
+  }
+  return text + "'";
+}
+
 // The command that does the same, for the report.
 std::string command_text(const EvalOptions& o) {
   const auto& e = o.evaluation;
-  auto text = fmt::format("l2c eval --model {}", o.model);
-  if (!o.load.architecture.empty()) text += fmt::format(" --arch {}", o.load.architecture);
+  auto text = fmt::format("l2c eval --model {}", quoted(o.model));
+  if (!o.load.architecture.empty()) text += fmt::format(" --arch {}", quoted(o.load.architecture));
+  std::vector<std::string> policies;
+  for (const auto& policy : o.policies) policies.push_back(quoted(policy));
   const auto split = o.split == "test or all" ? std::string() : fmt::format(" --split {}", o.split);
   text += fmt::format(
       " --classifier {} --data {}{} --policy {} --images {} --seeds {} --steps {} "
       "--cfg-scale {} --batch-size {} --rounds {} --threads {} --work {} --out {}",
-      o.classifier, o.data, split, fmt::join(o.policies, " "), e.images, fmt::join(e.seeds, ","),
-      o.steps, e.request.guidance, e.request.batch_size, e.timing_rounds, build_info().threads,
-      o.work, o.out);
+      quoted(o.classifier), quoted(o.data), split, fmt::join(policies, " "), e.images,
+      fmt::join(e.seeds, ","), o.steps, e.request.guidance, e.request.batch_size, e.timing_rounds,
+      build_info().threads, quoted(o.work), quoted(o.out));
   return text;
 }
 
@@ -81,6 +101,7 @@ void eval(EvalOptions options) {
   const auto data = open_data(options.data, {.split = options.split,
                                              .image_size = pipeline.summary().size,
                                              .channels = pipeline.summary().channels});
+  check_evaluation(pipeline, *classifier, data->info(), policies, options.evaluation, options.work);
   TenthLines lines;
   const auto reference = kept_reference(
       options.work, *data, *classifier, {},
@@ -110,7 +131,8 @@ void add_inputs(CLI::App& app, EvalOptions& options) {
                  "a .safetensors file")
       ->required();
   app.add_option("--split", options.split,
-                 "of an MNIST-like folder: train or test (default: test; all of other data)");
+                 "of an MNIST-like folder: train or test (default: test; all of other data)")
+      ->check(CLI::IsMember({"train", "test"}));
 }
 
 void add_runs(CLI::App& app, EvalOptions& options) {

@@ -60,14 +60,56 @@ Json describe_router(const std::string& path) {
   return json;
 }
 
-void check_finite(const io::Checkpoint& checkpoint) {
-  for (const auto& [name, tensor] : checkpoint.tensors) {
-    if (!tensor.is_floating_point() || tensor.isfinite().all().item<bool>()) continue;
+void check_finite(const std::string& path, const io::TensorMap& tensors) {
+  for (const auto& [name, tensor] : tensors) {
+    if (!tensor.is_floating_point()) continue;
+    // LibTorch does not look into numbers of 8 bits.
+    const auto values = tensor.element_size() == 1 ? tensor.to(at::kFloat) : tensor;
+    if (values.isfinite().all().item<bool>()) continue;
     throw InputError(
         fmt::format("{}: tensor {} holds NaN or infinity: the file is damaged or its "
                     "training diverged",
-                    checkpoint.path.string(), name));
+                    path, name));
   }
+}
+
+// How many, how large, of what types.
+void add_counts(Json& json, const io::TensorMap& tensors) {
+  std::int64_t elements = 0;
+  std::int64_t bytes = 0;
+  std::map<std::string, int> types;
+  for (const auto& [name, tensor] : tensors) {
+    elements += tensor.numel();
+    bytes += static_cast<std::int64_t>(tensor.nbytes());
+    ++types[c10::toString(tensor.scalar_type())];
+  }
+  json["tensors"] = tensors.size();
+  json["elements"] = elements;
+  json["bytes"] = bytes;
+  json["types"] = types;
+}
+
+// What a training goes on from.
+bool is_training_state(const std::string& path) {
+  const std::string end = ".safetensors";
+  return path.ends_with(end) && io::is_training_state(io::SafetensorsFile::open(path).metadata());
+}
+
+Json describe_training_state(const std::string& path) {
+  const auto file = io::SafetensorsFile::open(path);
+  const auto& metadata = file.metadata();
+  const auto tensors = file.tensors();
+  if (metadata.at("checksum") != io::content_checksum(tensors, metadata)) {
+    throw InputError(fmt::format("{}: the content does not match its checksum", path));
+  }
+  check_finite(path, tensors);
+  Json json{{"kind", "training checkpoint"}, {"format", "safetensors"}};
+  add_counts(json, tensors);
+  const auto step = Json::parse(metadata.at("step"), nullptr, /*allow_exceptions=*/false);
+  json["step"] = step.is_number_integer() ? step : Json(metadata.at("step"));
+  json["settings"] = Json::parse(metadata.at("settings"), nullptr, /*allow_exceptions=*/false);
+  if (json["settings"].is_object()) return json;
+  throw InputError(fmt::format("{}: the settings of the training are not a JSON object", path));
 }
 
 // The sections of a training checkpoint; a single unnamed one for every other file.
@@ -92,22 +134,10 @@ std::string checked_fingerprint(const io::Checkpoint& checkpoint, const DiTConfi
 
 Json describe_checkpoint(const std::string& path) {
   const auto sections = open_sections(path);
-  for (const auto& section : sections) check_finite(section);
+  for (const auto& section : sections) check_finite(path, section.tensors);
   const auto& checkpoint = sections.front();
-  std::int64_t elements = 0;
-  std::int64_t bytes = 0;
-  std::map<std::string, int> types;
-  for (const auto& [name, tensor] : checkpoint.tensors) {
-    elements += tensor.numel();
-    bytes += static_cast<std::int64_t>(tensor.nbytes());
-    ++types[c10::toString(tensor.scalar_type())];
-  }
-  Json json{{"kind", "tensors"},
-            {"format", checkpoint.format},
-            {"tensors", checkpoint.tensors.size()},
-            {"elements", elements},
-            {"bytes", bytes},
-            {"types", types}};
+  Json json{{"kind", "tensors"}, {"format", checkpoint.format}};
+  add_counts(json, checkpoint.tensors);
   if (!checkpoint.section.empty()) json["section"] = checkpoint.section;
   for (const auto& [name, value] : checkpoint.metadata) {
     if (name != "config")
@@ -146,7 +176,7 @@ void print(const std::string& path, const Json& json) {
                         row["threshold"].get<double>(), row["reused"].get<int>(),
                         row["cache_step_branches"].get<int>()));
       }
-    } else if (key == "metadata") {
+    } else if (key == "metadata" || key == "settings") {
       for (const auto& [name, text] : value.items()) {
         say(fmt::format("  {:<22} {}", name, value_text(text)));
       }
@@ -171,8 +201,13 @@ void inspect_report(const std::string& path, bool json) {
   const auto report = Json::parse(text);
   say(table);
   for (const auto* part : {"settings", "machine", "model", "network", "reference"}) {
-    say(fmt::format("{:<10} {}", part, report.value(part, Json()).dump()));
+    if (report.contains(part)) say(fmt::format("{:<10} {}", part, report[part].dump()));
   }
+}
+
+Json describe(const std::string& path) {
+  if (Router::recognises(path)) return describe_router(path);
+  return is_training_state(path) ? describe_training_state(path) : describe_checkpoint(path);
 }
 
 void inspect(const std::string& path, bool json) {
@@ -180,8 +215,7 @@ void inspect(const std::string& path, bool json) {
     inspect_report(path, json);
     return;
   }
-  const auto description =
-      Router::recognises(path) ? describe_router(path) : describe_checkpoint(path);
+  const auto description = describe(path);
   if (json) {
     say(json_text(description));
   } else {
@@ -194,8 +228,8 @@ void inspect(const std::string& path, bool json) {
 void add_inspect(CLI::App& app) {
   auto* command = app.add_subcommand(
       "inspect",
-      "Describe a checkpoint, router, tensor file or report of eval; exit code 0 sound, "
-      "2 bad.");
+      "Describe a checkpoint, router, tensor file, training checkpoint or report of eval; exit "
+      "code 0 sound, 2 bad.");
   auto path = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
   command->add_option("file", *path, "the file")->required();

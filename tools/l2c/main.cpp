@@ -13,6 +13,7 @@
 #include "l2c/core/build_info.h"
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
+#include "l2c/core/torch_errors.h"
 
 namespace {
 
@@ -64,7 +65,11 @@ int main(int argc, char** argv) {
     l2c::set_log_handler([](l2c::LogLevel level, std::string_view message) {
       if (level == l2c::LogLevel::warning) complain(fmt::format("note: {}", message));
     });
-    return run(argc, argv);
+    int code = run_error;
+    // Subcommands give better advice where they can; this is for what gets past them.
+    l2c::with_our_errors("close other programs, or ask for less at once",
+                         [&] { code = run(argc, argv); });
+    return code;
   } catch (const l2c::Cancelled& error) {
     return fail(interrupted, error);
   } catch (const l2c::InputError& error) {

@@ -59,6 +59,15 @@ std::string confusion_table(const ClassificationResult& result, const DataInfo& 
   return table;
 }
 
+ClassificationResult measure(const Classifier& classifier, const DataSet& test,
+                             const std::string& saved, const std::stop_token& stop) {
+  try {
+    return classify(classifier, test, stop);
+  } catch (const Cancelled& cancelled) {
+    throw Cancelled(fmt::format("{}; the trained classifier is in '{}'", cancelled.what(), saved));
+  }
+}
+
 void train_classifier(TrainClassifierOptions options) {
   io::check_writable(options.out);
   const Interrupt interrupt;
@@ -66,13 +75,17 @@ void train_classifier(TrainClassifierOptions options) {
   options.training.flip = !options.no_flip;
   const auto data = open_data(options.data, options.train);
   const auto test = open_test_data(options);
+  check_test_data(data->info(), test->info());
   const ClassifierTrainer trainer(data, options.training);
   complain(fmt::format("training on {}, {} steps", data->info().description, trainer.steps()));
   const auto classifier = trainer.run(show_training, interrupt.token());
-  const auto result = classify(*classifier, *test, interrupt.token());
-  classifier->save(options.out, {{"trained_on", data->info().fingerprint},
-                                 {"seed", fmt::format("{}", options.training.seed)},
-                                 {"test_accuracy", fmt::format("{:.4f}", result.accuracy)}});
+  io::Metadata metadata{{"trained_on", data->info().fingerprint},
+                        {"seed", fmt::format("{}", options.training.seed)}};
+  // Before the test, so that whatever happens to that does not cost the training.
+  classifier->save(options.out, metadata);
+  const auto result = measure(*classifier, *test, options.out, interrupt.token());
+  metadata["test_accuracy"] = fmt::format("{:.4f}", result.accuracy);
+  classifier->save(options.out, metadata);
   say(fmt::format("{:.2f} % of {} known:\n{}wrote {}: {}", 100 * result.accuracy,
                   test->info().description, confusion_table(result, test->info()), options.out,
                   classifier->description()));

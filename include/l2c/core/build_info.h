@@ -10,6 +10,7 @@ struct BuildInfo {
   std::string version;  // of l2c
   std::string compiler;
   std::string libtorch;        // version
+  std::string cpu_model;       // the processor's own name; empty: the system does not say
   std::string cpu_capability;  // the instruction set LibTorch chose: "AVX512", ...
   std::vector<std::string>
       cpu_features;         // those that matter here: "avx2", "avx512f", "avx512_bf16", "amx_bf16"

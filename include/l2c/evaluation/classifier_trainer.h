@@ -68,7 +68,7 @@ class ClassifierTrainer {
 
   // Trains from the start. `progress` is called each 100 steps and after the last with the means
   // of "loss" and "accuracy" (of the augmented images, 0 to 1) and the "learning_rate". Throws
-  // Cancelled when `stop` was used, RunError when the loss is not finite.
+  // Cancelled when `stop` was used, RunError when the loss is not finite or memory runs out.
   std::shared_ptr<const Classifier> run(const TrainingProgressFunction& progress = {},
                                         const std::stop_token& stop = {}) const;
 
@@ -77,6 +77,8 @@ class ClassifierTrainer {
   [[nodiscard]] double learning_rate(std::int64_t step) const;
 
  private:
+  [[nodiscard]] std::shared_ptr<const Classifier> train(const TrainingProgressFunction& progress,
+                                                        const std::stop_token& stop) const;
   std::shared_ptr<const DataSet> data_;
   ClassifierTrainingOptions options_;
   ClassifierConfig config_;
@@ -88,8 +90,13 @@ struct ClassificationResult {
   at::Tensor confusion;  // [K, K] int64: row = the label, column = the network's choice
   double accuracy = 0;   // 0 to 1
 };
-// Throws InputError when network and data differ in the number of classes; Cancelled when stopped.
+// Throws InputError when network and data differ in the number of classes; Cancelled when stopped;
+// RunError.
 ClassificationResult classify(const FeatureNetwork& network, const DataSet& data,
                               const std::stop_token& stop = {});
+
+// Throws InputError unless a classifier trained on the first can be tested on the second: channels,
+// size, number and names of the classes. For checks before the training.
+void check_test_data(const DataInfo& training, const DataInfo& test);
 
 }  // namespace l2c

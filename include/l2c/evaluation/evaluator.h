@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -29,10 +30,10 @@ struct EvaluationOptions {
   QualityOptions quality;
 };
 
-// Mean over the seeds and sample standard deviation (0 with one seed).
+// Mean over the seeds and sample standard deviation, which one seed alone does not have.
 struct Spread {
   double mean = 0;
-  double deviation = 0;
+  std::optional<double> deviation;
 };
 // Throws InputError for no values.
 Spread spread(const std::vector<double>& values);
@@ -75,12 +76,24 @@ struct EvaluationProgress {
 };
 using EvaluationProgressFunction = std::function<void(const EvaluationProgress&)>;
 
+// Throws the InputError with which evaluate(), and measuring the reference from `data`, would be
+// refused: policies that are equal or that do not fit the model, no policies or seeds, seeds given
+// twice, numbers outside their range, too few images, a model or a network for other images than
+// the data's, guidance that the model cannot do, a folder below `work` with images of other
+// settings. Makes nothing; for checks before long work.
+void check_evaluation(const Pipeline& pipeline, const FeatureNetwork& network, const DataInfo& data,
+                      const std::vector<PolicySpec>& policies, const EvaluationOptions& options,
+                      const std::filesystem::path& work);
+
+// The images that are timed at once: a batch, or fewer where a policy makes fewer in all.
+std::int64_t timing_batch(const EvaluationOptions& options);
+
 // Samples every policy and seed in a folder of its own below `work` (see SampleSet: what is there
-// is not sampled again), measures quality, then times all policies in turn. Throws InputError:
-// policies that are equal or that do not fit the model (before any work), no policies or seeds,
-// seeds given twice, sizes < 1, a reference of other images or of another network, and what
-// SampleSet throws. Cancelled: the next call goes on from the finished shards. Thread-safe for
-// different folders.
+// is not sampled again), measures quality, then times all policies in turn. Throws InputError: a
+// reference of another network and what check_evaluation() refuses (before any work), what
+// SampleSet throws. Cancelled: the next call goes on from the finished shards. RunError: out of
+// memory, ... Thread-safe; of two calls, in whatever processes, that want the same sample set at
+// the same time, the second is refused.
 EvaluationReport evaluate(const Pipeline& pipeline, const FeatureNetwork& network,
                           const ReferenceStatistics& reference,
                           const std::vector<PolicySpec>& policies, const EvaluationOptions& options,

@@ -16,6 +16,15 @@ struct QualityOptions {
   int inception_blocks = 10;  // at most; fewer where they do not divide the number of images
 };
 
+// How the inception score of so many images is taken.
+struct InceptionBlocks {
+  std::int64_t blocks = 1;
+  std::int64_t rows = 1;  // images in each
+};
+// The largest number of blocks up to the options' that divides the images. Throws InputError for
+// numbers < 1.
+InceptionBlocks inception_blocks(std::int64_t images, const QualityOptions& options);
+
 struct Quality {
   std::int64_t images = 0;
   double frechet = 0;  // to all reference images
@@ -28,7 +37,8 @@ struct Quality {
 };
 
 // Throws InputError: a network, image size, channels or number of classes other than the
-// reference's, fewer images than neighbour + 1, features that are not finite. Cancelled.
+// reference's, fewer images than neighbour + 1, features that are not finite. Cancelled. RunError:
+// out of memory, ...
 Quality measure_quality(const SampleSet& samples, const FeatureNetwork& network,
                         const ReferenceStatistics& reference, const QualityOptions& options = {},
                         std::stop_token stop = {});

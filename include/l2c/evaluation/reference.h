@@ -36,7 +36,8 @@ struct ReferenceOptions {
 using CountFunction = std::function<void(std::int64_t, std::int64_t)>;
 
 // Runs the network over all images of the data. Throws InputError (fewer than 2 images, a network
-// that knows another number of classes, features that are not finite), Cancelled.
+// that knows another number of classes, features that are not finite), Cancelled, RunError (out of
+// memory, ...).
 ReferenceStatistics measure_reference(const DataSet& data, const FeatureNetwork& network,
                                       const ReferenceOptions& options = {},
                                       const CountFunction& progress = {},
@@ -52,7 +53,9 @@ ReferenceStatistics load_reference(const std::filesystem::path& path);
 
 // The statistics kept in `folder` (made where needed) under a name that holds the fingerprints of
 // data and network; measured, and kept there, when they are not, or when the file is damaged (a
-// log::warning) or has another subset. Throws as measure_reference and save_reference do.
+// log::warning) or has another subset. Measuring holds the folder's lock: a second call, of any
+// process, waits and takes what the first has kept. Throws as measure_reference and save_reference
+// do.
 ReferenceStatistics kept_reference(const std::filesystem::path& folder, const DataSet& data,
                                    const FeatureNetwork& network,
                                    const ReferenceOptions& options = {},

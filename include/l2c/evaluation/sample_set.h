@@ -51,18 +51,23 @@ struct SampledImages {
 
 // A folder of files shard-00000.safetensors, ... ("images", "labels"; open_data reads them, too),
 // each written aside and renamed, each with settings, costs and a checksum. Immutable; images() may
-// be called from any thread.
+// be called from any thread. While sample() works in a folder, it holds its lock.
 class SampleSet {
  public:
   // Samples what the folder lacks. A shard with equal settings is kept; one that is damaged is
   // sampled again, with a log::warning. Images equal those of one uninterrupted call bit for bit.
   // Throws InputError: shards sampled with other settings (the differences are listed; nothing is
-  // changed), a model of latents, sizes < 1, what Pipeline::sample throws. Cancelled: finished
-  // shards stay, and the next call goes on from them. RunError: disk full, ...
+  // changed), a model of latents, sizes < 1, what Pipeline::sample throws, a folder that another
+  // call (of any process) works in. Cancelled: finished shards stay, and the next call goes on from
+  // them. RunError: disk full, ...
   static SampleSet sample(const Pipeline& pipeline, const SampleSetOptions& options,
                           const std::filesystem::path& folder,
                           const SampleSetProgressFunction& progress = {},
                           std::stop_token stop = {});
+
+  // Throws the InputError with which sample() would begin; makes nothing, changes nothing.
+  static void check(const Pipeline& pipeline, const SampleSetOptions& options,
+                    const std::filesystem::path& folder);
 
   [[nodiscard]] int shards() const { return static_cast<int>(files_.size()); }
   [[nodiscard]] std::int64_t size() const { return size_; }

@@ -9,16 +9,27 @@
 
 namespace l2c {
 
+// Between them lies the middle half of the rounds.
+struct Quartiles {
+  double low = 0;
+  double high = 0;
+};
+
 struct Timing {
   std::vector<double> seconds;   // of the denoising loop, one a round
   double seconds_per_image = 0;  // median over the rounds
   double speedup = 1;  // median over the rounds of the first request's seconds / this one's
+  Quartiles seconds_per_image_quartiles;
+  Quartiles speedup_quartiles{.low = 1, .high = 1};
 };
 
 // Samples the requests in turn, one round after another, so that what slows the machine down for a
-// while slows down all of them; a round before the first one warms up and is not counted. The first
-// request is what the others are compared with. progress (may be empty) is called with (rounds
-// done, rounds in all). Throws InputError (no requests, rounds < 1), what Pipeline::sample throws.
+// while slows down all of them; a round before the first one warms up and is not counted. Each
+// round begins with the next request, and every second one goes backwards: a processor that tires
+// within a round, or what a run leaves in the caches, serves none of them more than others. The
+// first request is what the others are compared with. progress (may be empty) is called with
+// (rounds done, rounds in all). Throws InputError (no requests, rounds < 1), what Pipeline::sample
+// throws.
 std::vector<Timing> measure_alternating(const Pipeline& pipeline,
                                         const std::vector<Request>& requests, int rounds,
                                         const std::function<void(int, int)>& progress = {},

@@ -53,4 +53,9 @@ class SafetensorsFile {
 void write_safetensors(const std::filesystem::path& path, const TensorMap& tensors,
                        const Metadata& metadata = {});
 
+// Of everything that such a file holds (32 hex digits), but for the metadata's "checksum": the key
+// that a writer keeps this under, so that a reader notices damage. Tensors of any device and layout
+// of strides. Equal content in whatever order gives equal text.
+std::string content_checksum(const TensorMap& tensors, const Metadata& metadata);
+
 }  // namespace l2c::io

@@ -1,0 +1,75 @@
+#include "evaluator_requests.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "l2c/sampling/planning.h"
+
+namespace l2c {
+
+namespace {
+
+// Names as folders: what is no letter, digit, '.' or '@' becomes '-'. Routers of the same name are
+// told apart by their fingerprint.
+std::string folder_name(const PolicySpec& spec) {
+  std::string name = spec.name;
+  for (char& c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '.' && c != '@') c = '-';
+  }
+  if (spec.router_fingerprint.empty()) return name;
+  return fmt::format("{}-{:.8}", name, spec.router_fingerprint);
+}
+
+}  // namespace
+
+Request request_of(const PolicySpec& spec, const EvaluationOptions& options) {
+  Request request = options.request;
+  if (spec.steps) {
+    request.steps = spec.steps;
+    request.spacing.clear();
+  }
+  request.cache = spec.policy;
+  request.labels.clear();
+  request.per_class = 1;
+  request.first_image = 0;
+  request.initial_noise.reset();
+  return request;
+}
+
+int steps_of(const Request& request) {
+  return static_cast<int>(plan_shape(1, request.spacing, request.steps, "").evaluations.size());
+}
+
+SampleSetOptions sample_set_of(const PolicySpec& spec, std::uint64_t seed,
+                               const EvaluationOptions& options) {
+  SampleSetOptions sampling{
+      .request = request_of(spec, options), .policy = spec.identity, .images = options.images};
+  sampling.request.seed = seed;
+  return sampling;
+}
+
+std::filesystem::path folder_of(const PolicySpec& spec, std::uint64_t seed,
+                                const std::filesystem::path& work) {
+  return work / folder_name(spec) / fmt::format("seed-{}", seed);
+}
+
+std::int64_t timing_batch(const EvaluationOptions& options) {
+  return std::min<std::int64_t>(options.request.batch_size, options.images);
+}
+
+std::vector<Request> timing_requests(const std::vector<PolicySpec>& policies,
+                                     const EvaluationOptions& options, int num_classes) {
+  std::vector<Request> requests{request_of(parse_policy_spec("full"), options)};
+  for (const auto& spec : policies) requests.push_back(request_of(spec, options));
+  for (auto& request : requests) {
+    for (std::int64_t i = 0; i < timing_batch(options); ++i) {
+      request.labels.push_back(static_cast<int>(i % num_classes));
+    }
+    request.seed = options.seeds.front();
+  }
+  return requests;
+}
+
+}  // namespace l2c
