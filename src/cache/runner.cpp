@@ -8,16 +8,6 @@
 
 namespace l2c {
 
-namespace {
-
-BranchValue single(at::Tensor tensor) {
-  BranchValue value;
-  value.push_back(Term{std::move(tensor), 1});
-  return value;
-}
-
-}  // namespace
-
 PlanRun::PlanRun(CachePlan plan, CacheStore& store) : plan_(std::move(plan)), store_(store) {}
 
 BranchRunner& PlanRun::begin(const Evaluation& evaluation) {

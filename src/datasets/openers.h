@@ -1,4 +1,5 @@
-// The kinds of data that open_data() knows. `options.split` is "train" or "test" already.
+// The kinds of data that open_data() knows. `options.split` is "train", "test" or
+// "test or all" here: other texts were refused.
 #pragma once
 
 #include <filesystem>

@@ -3,7 +3,7 @@
 namespace l2c {
 
 BranchValue ComputeAllRunner::branch(BranchId /*id*/, BranchFunction compute) {
-  return {Term{compute({})}};
+  return single(compute({}));
 }
 
 }  // namespace l2c

@@ -1,5 +1,17 @@
 #include "l2c/ops/residual_stream.h"
 
+#include <utility>
+
+namespace l2c {
+
+BranchValue single(at::Tensor tensor) {
+  BranchValue value;
+  value.push_back(Term{std::move(tensor), 1});
+  return value;
+}
+
+}  // namespace l2c
+
 namespace l2c::ops {
 
 namespace {

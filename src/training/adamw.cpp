@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cmath>
 #include <utility>
 
 #include "l2c/core/error.h"
@@ -63,21 +64,36 @@ void AdamW::step(double learning_rate) {
   at::_fused_adamw_(values, gradients, averages, squares, {}, steps, learning_rate, options_.beta1,
                     options_.beta2, options_.weight_decay, options_.eps, /*amsgrad=*/false,
                     /*maximize=*/false);
+  clear_gradients();
+}
+
+void AdamW::clear_gradients() {
   for (auto& parameter : parameters_) parameter.value.mutable_grad() = at::Tensor();
 }
 
-double AdamW::clip(double norm) {
-  const at::NoGradGuard no_grad;
+std::vector<at::Tensor> AdamW::gradients() const {
   std::vector<at::Tensor> gradients;
   for (const auto& parameter : parameters_) {
     if (parameter.value.grad().defined()) gradients.push_back(parameter.value.grad());
   }
-  if (gradients.empty()) return 0;
-  const auto total = at::stack(at::_foreach_norm(gradients)).norm().item<double>();
+  return gradients;
+}
+
+double AdamW::gradient_norm() const {
+  const at::NoGradGuard no_grad;
+  const auto all = gradients();
+  return all.empty() ? 0 : at::stack(at::_foreach_norm(all)).norm().item<double>();
+}
+
+double AdamW::clip(double norm) {
+  const double total = gradient_norm();
   // As torch.nn.utils.clip_grad_norm_ guards its division.
   constexpr double guard = 1e-6;
   const double factor = norm / (total + guard);
-  if (factor < 1) at::_foreach_mul_(gradients, factor);
+  if (std::isfinite(total) && factor < 1) {
+    const at::NoGradGuard no_grad;
+    at::_foreach_mul_(gradients(), factor);
+  }
   return total;
 }
 

@@ -12,6 +12,8 @@ namespace l2c {
 
 namespace {
 
+constexpr std::int64_t most_steps = 1'000'000'000'000;
+
 void require(bool fine, const char* name, double value, const char* range) {
   if (fine) return;
   throw InputError(fmt::format("training option {}: {} is not {}", name, value, range));
@@ -20,7 +22,8 @@ void require(bool fine, const char* name, double value, const char* range) {
 }  // namespace
 
 void check_options(const DiffusionTrainingOptions& o) {
-  require(o.steps >= 1, "steps", static_cast<double>(o.steps), "at least 1");
+  require(o.steps >= 1 && o.steps <= most_steps, "steps", static_cast<double>(o.steps),
+          "in 1 ... 10^12");
   require(o.batch_size >= 1, "batch_size", o.batch_size, "at least 1");
   require(o.micro_batch >= 0, "micro_batch", o.micro_batch, "at least 0");
   require(std::isfinite(o.learning_rate) && o.learning_rate > 0, "learning_rate", o.learning_rate,

@@ -44,6 +44,14 @@ at::Tensor to_tensor(const std::vector<std::int64_t>& values) {
   return tensor;
 }
 
+void require_finite(const char* what, double value, std::int64_t step) {
+  if (std::isfinite(value)) return;
+  throw RunError(fmt::format(
+      "{} of step {} is not finite: lower the learning rate, clip the gradients or warm up longer, "
+      "in a new folder; the last checkpoint stays as it was",
+      what, step + 1));
+}
+
 void load_weights(const DiTConfig& config, DiTWeights& weights, const io::TensorMap& from,
                   const std::string& prefix) {
   const at::NoGradGuard no_grad;
@@ -119,15 +127,16 @@ StepLoss DiffusionStep::accumulate_gradients(const Batch& batch) {
   return sums;
 }
 
+double DiffusionStep::clip() {
+  return options_.clip_norm ? optimizer_.clip(*options_.clip_norm) : optimizer_.gradient_norm();
+}
+
 StepLoss DiffusionStep::operator()(std::int64_t step) {
+  optimizer_.clear_gradients();
   StepLoss loss = accumulate_gradients(draw(step));
-  if (!std::isfinite(loss.mse + loss.vb)) {
-    throw RunError(fmt::format(
-        "the loss of step {} is not finite: lower the learning rate, clip the gradients or warm "
-        "up longer, in a new folder; the last checkpoint stays as it was",
-        step + 1));
-  }
-  if (options_.clip_norm) loss.gradient_norm = optimizer_.clip(*options_.clip_norm);
+  require_finite("the loss", loss.mse + loss.vb, step);
+  loss.gradient_norm = clip();
+  require_finite("the gradients' norm", loss.gradient_norm, step);
   optimizer_.step(learning_rate(options_, step));
   averaging_.update(step);
   return loss;

@@ -18,7 +18,7 @@ namespace l2c {
 struct StepLoss {
   double mse = 0;            // mean over the batch
   double vb = 0;             // 0 for a model that does not learn its variance
-  double gradient_norm = 0;  // before clipping; 0 without clipping
+  double gradient_norm = 0;  // before clipping
 };
 
 class DiffusionStep {
@@ -27,7 +27,7 @@ class DiffusionStep {
                 const DiffusionTrainingOptions& options, at::Device device);
 
   // Step `step` (0-based): everything random in it depends on the seed and `step` alone. Throws
-  // RunError when the loss is not finite, before the weights change.
+  // RunError when the loss or a gradient is not finite, before the weights change.
   StepLoss operator()(std::int64_t step);
 
   // Weights, their average and the optimizer's state.
@@ -43,6 +43,7 @@ class DiffusionStep {
   };
   [[nodiscard]] Batch draw(std::int64_t step);
   StepLoss accumulate_gradients(const Batch& batch);
+  [[nodiscard]] double clip();  // returns the gradients' norm before
 
   DiTConfig config_;
   std::shared_ptr<const DataSet> data_;

@@ -6,16 +6,6 @@
 
 namespace l2c {
 
-namespace {
-
-BranchValue single(at::Tensor value) {
-  BranchValue values;
-  values.push_back(Term{std::move(value), 1});
-  return values;
-}
-
-}  // namespace
-
 BranchValue FillRunner::branch(BranchId id, BranchFunction compute) {
   at::Tensor value = compute({});
   branches_.at(static_cast<std::size_t>(id.unit())) = value.to(at::kFloat);

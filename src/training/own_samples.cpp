@@ -4,7 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <chrono>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -12,11 +12,14 @@
 
 #include "l2c/cache/policies.h"
 #include "l2c/core/error.h"
+#include "l2c/core/log.h"
 #include "l2c/diffusion/steps.h"
 #include "l2c/io/safetensors.h"
 #include "l2c/sampling/denoise.h"
 #include "l2c/training/random.h"
 #include "l2c/training/settings.h"
+#include "reporting.h"
+#include "saved_tensors.h"
 
 namespace l2c {
 
@@ -24,7 +27,36 @@ namespace fs = std::filesystem;
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
+[[noreturn]] void fail(const fs::path& path, const std::error_code& error) {
+  throw InputError(fmt::format("own samples '{}': {}", path.string(), error.message()));
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  const bool found = fs::exists(path, error);
+  if (error) fail(path, error);
+  return found;
+}
+
+void make_folder(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) fail(path, error);
+}
+
+void set_aside(const fs::path& path) {
+  std::error_code error;
+  fs::rename(path, fs::path(path) += ".damaged", error);
+  if (error) fail(path, error);
+}
+
+io::SafetensorsFile open_whole(const fs::path& path) {
+  auto file = io::SafetensorsFile::open(path);
+  if (metadata_value(file.metadata(), "checksum") == checksum(file.tensors(), file.metadata())) {
+    return file;
+  }
+  throw InputError(fmt::format("{}: the content does not match its checksum", path.string()));
+}
 
 class Maker {
  public:
@@ -45,25 +77,36 @@ class Maker {
   }
 
   DataBatch operator()(const TrainingProgressFunction& progress, const std::stop_token& stop) {
-    if (fs::exists(file_)) return read(file_);
-    fs::create_directories(parts_);
+    auto samples = read(file_);
+    if (!samples) {
+      write(file_, all_parts(progress, stop));
+      samples = read(file_);
+      if (!samples) throw RunError(fmt::format("'{}' was written, but is damaged", file_.string()));
+    }
+    std::error_code ignored;
+    fs::remove_all(parts_, ignored);
+    return *samples;
+  }
+
+ private:
+  DataBatch all_parts(const TrainingProgressFunction& progress, const std::stop_token& stop) const {
+    make_folder(parts_);
     std::vector<at::Tensor> latents, labels;
     for (std::int64_t first = 0; first < options_.count; first += options_.batch_size) {
       const auto count = std::min<std::int64_t>(options_.batch_size, options_.count - first);
       const fs::path part = parts_ / fmt::format("part-{:08d}.safetensors", first);
-      if (!fs::exists(part)) write(part, make(first, count, stop));
-      const DataBatch batch = read(part);
-      latents.push_back(batch.x);
-      labels.push_back(batch.y);
+      auto batch = read(part);
+      if (!batch) {
+        batch = make(first, count, stop);
+        write(part, *batch);
+      }
+      latents.push_back(batch->x);
+      labels.push_back(batch->y);
       report(progress, first + count);
     }
-    write(file_, {at::cat(latents), at::cat(labels)});
-    std::error_code ignored;
-    fs::remove_all(parts_, ignored);
-    return read(file_);
+    return {at::cat(latents), at::cat(labels)};
   }
 
- private:
   DataBatch make(std::int64_t first, std::int64_t count, const std::stop_token& stop) const {
     const DenoiserInfo& info = model_.info();
     std::vector<at::Tensor> noise;
@@ -97,26 +140,41 @@ class Maker {
   }
 
   void write(const fs::path& path, const DataBatch& batch) const {
-    io::write_safetensors(path, {{"latents", batch.x}, {"labels", batch.y}},
-                          {{"settings", settings_.to_json()}});
+    const io::TensorMap tensors{{"latents", batch.x}, {"labels", batch.y}};
+    io::Metadata metadata{{"settings", settings_.to_json()}};
+    metadata["checksum"] = checksum(tensors, metadata);
+    io::write_safetensors(path, tensors, metadata);
   }
 
-  [[nodiscard]] DataBatch read(const fs::path& path) const {
-    const auto file = io::SafetensorsFile::open(path);
-    const auto found = file.metadata().find("settings");
-    const auto saved = TrainingSettings::from_json(
-        found == file.metadata().end() ? std::string() : found->second, path.string());
+  // Nothing when there is no file, or a damaged one, which is set aside.
+  [[nodiscard]] std::optional<DataBatch> read(const fs::path& path) const {
+    if (!is_there(path)) return {};
+    std::optional<io::SafetensorsFile> file;
+    try {
+      file = open_whole(path);
+    } catch (const InputError& error) {
+      log::warning(fmt::format("{}; these own samples are made again", error.what()));
+      set_aside(path);
+      return {};
+    }
+    check_settings(*file);
+    return DataBatch{file->tensor("latents").clone(), file->tensor("labels").clone()};
+  }
+
+  void check_settings(const io::SafetensorsFile& file) const {
+    const auto path = file.path().string();
+    const auto saved =
+        TrainingSettings::from_json(metadata_value(file.metadata(), "settings"), path);
     if (const auto differences = saved.differences(settings_); !differences.empty()) {
       throw InputError(fmt::format(
           "{} holds own samples that were made otherwise:\n  {}\nname another folder, or remove it",
-          path.string(), fmt::join(differences, "\n  ")));
+          path, fmt::join(differences, "\n  ")));
     }
-    return {file.tensor("latents").clone(), file.tensor("labels").clone()};
   }
 
   void report(const TrainingProgressFunction& progress, std::int64_t done) const {
     if (!progress) return;
-    const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+    const double seconds = seconds_since(start_);
     progress({.step = done,
               .of = options_.count,
               .resumed_from = 0,

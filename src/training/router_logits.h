@@ -15,6 +15,9 @@ class RouterLogits {
   RouterLogits(const at::Tensor& initial, double clamp);
 
   [[nodiscard]] const at::Tensor& row(int row) const;
+  // Of the rows that have a gradient.
+  [[nodiscard]] double gradient_norm() const { return optimizer_.gradient_norm(); }
+  void clear_gradients() { optimizer_.clear_gradients(); }
   // One update of the row that has a gradient; then every row is cut to -clamp ... clamp, trained
   // or not.
   void step(double learning_rate);

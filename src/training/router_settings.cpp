@@ -1,16 +1,23 @@
 #include "router_settings.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cmath>
+#include <string>
+#include <vector>
 
+#include "environment.h"
 #include "l2c/core/error.h"
 #include "l2c/diffusion/schedule.h"
-#include "l2c/sampling/denoise.h"
+#include "utf8.h"
 
 namespace l2c {
 
 namespace {
+
+// Three times as many still fit into 64 bits.
+constexpr std::int64_t most_iterations = 1'000'000'000'000;
 
 void need(bool good, const std::string& option, double value, const std::string& allowed) {
   if (good) return;
@@ -61,7 +68,8 @@ void check_lambda(const RouterTrainingOptions& options) {
 
 void check_options(const RouterTrainingOptions& options) {
   check_schedule(options);
-  need_count("iterations", options.iterations);
+  need(options.iterations >= 1 && options.iterations <= most_iterations, "iterations",
+       static_cast<double>(options.iterations), "1 ... 10^12");
   need_count("batch size", options.batch_size);
   need_count("save every", options.save_every);
   need_count("report every", options.report_every);
@@ -81,27 +89,18 @@ void check_options(const RouterTrainingOptions& options) {
 }
 
 void check_model(const RouterTrainingOptions& options, const DenoiserInfo& model, bool has_data) {
-  if (options.label_dropout > 0 && !model.null_label) {
-    throw InputError(
-        fmt::format("{} was made without a null label (class_dropout_prob 0): set label dropout "
-                    "to 0 instead of {}",
-                    model.architecture, options.label_dropout));
+  if (model.null_label) return;
+  std::vector<std::string> changes;
+  if (options.label_dropout > 0) {
+    changes.push_back(fmt::format("label dropout to 0 instead of {}", options.label_dropout));
   }
-  if (!has_data) check_guidance({.scale = options.own_samples.guidance, .channels = 3}, model);
-}
-
-void check_data(const DataInfo& data, const DenoiserInfo& model) {
-  if (data.size < 1) throw InputError(fmt::format("{}: nothing to train on", data.description));
-  if (data.channels != model.in_channels || data.image_size != model.input_size) {
-    throw InputError(
-        fmt::format("the data ({}) are {} x {} with {} channels, but {} takes {} x {} with {}",
-                    data.description, data.image_size, data.image_size, data.channels,
-                    model.architecture, model.input_size, model.input_size, model.in_channels));
+  if (!has_data && options.own_samples.guidance != 1) {
+    changes.push_back(fmt::format("the guidance scale of own samples to 1 instead of {}",
+                                  options.own_samples.guidance));
   }
-  if (data.num_classes > model.num_classes) {
-    throw InputError(fmt::format("the data ({}) have {} classes, but {} only {}", data.description,
-                                 data.num_classes, model.architecture, model.num_classes));
-  }
+  if (changes.empty()) return;
+  throw InputError(fmt::format("{} was made without a null label (class_dropout_prob 0): set {}",
+                               model.architecture, fmt::join(changes, ", and ")));
 }
 
 TrainingSettings settings_of(const RouterTrainingOptions& options, const Denoiser& model,
@@ -109,10 +108,8 @@ TrainingSettings settings_of(const RouterTrainingOptions& options, const Denoise
   TrainingSettings settings;
   settings.add("training", "router");
   settings.add("model", model.info().fingerprint);
-  settings.add("model_description", model.info().architecture);
   if (data != nullptr) {
     settings.add("data", data->info().fingerprint);
-    settings.add("data_description", data->info().description);
   } else {
     settings.add("data", "own samples");
     settings.add("own_samples", std::int64_t{options.own_samples.count});
@@ -125,15 +122,20 @@ TrainingSettings settings_of(const RouterTrainingOptions& options, const Denoise
   settings.add("learning_rate", options.learning_rate);
   if (options.target_speedup) {
     settings.add("target_speedup", *options.target_speedup);
+    settings.add("threshold", options.threshold);
   } else {
     settings.add("lambda", options.lambda.value_or(published_lambda));
   }
   settings.add("label_dropout", options.label_dropout);
   settings.add("clamp", options.clamp);
-  settings.add("threshold", options.threshold);
   settings.add("dtype", options.dtype == "bf16" ? "bf16 autocast" : "fp32");
   settings.add("seed", fmt::format("{}", options.seed));
   settings.add("device", model.device().is_cuda() ? "cuda" : "cpu");
+  settings.note("model_description", model.info().architecture);
+  if (data != nullptr) settings.note("data_description", data->info().description);
+  // Only a target makes the training depend on it.
+  if (!options.target_speedup) settings.note("threshold", fmt::format("{}", options.threshold));
+  note_environment(settings);
   return settings;
 }
 
@@ -142,8 +144,8 @@ std::string describe(const RouterTrainingOptions& options, std::int64_t iteratio
   std::string text = fmt::format("{} iterations of {}, learning rate {}, ", iterations,
                                  options.batch_size, options.learning_rate);
   if (options.target_speedup) text += fmt::format("target speed-up {}, ", *options.target_speedup);
-  return text + fmt::format("label dropout {}, {}, seed {}, data: {}", options.label_dropout,
-                            options.dtype, options.seed, data);
+  return valid_utf8(text + fmt::format("label dropout {}, {}, seed {}, data: {}",
+                                       options.label_dropout, options.dtype, options.seed, data));
 }
 
 }  // namespace l2c

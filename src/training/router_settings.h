@@ -16,9 +16,8 @@ inline constexpr std::int64_t patience_for_target = 3;
 // Each throws InputError that names the option, the value and what is allowed.
 void check_options(const RouterTrainingOptions& options);
 void check_model(const RouterTrainingOptions& options, const DenoiserInfo& model, bool has_data);
-void check_data(const DataInfo& data, const DenoiserInfo& model);
 
-// Whatever changes the logits. data may be null.
+// Whatever changes the logits; what does not, as notes. data may be null.
 TrainingSettings settings_of(const RouterTrainingOptions& options, const Denoiser& model,
                              const DataSet* data);
 

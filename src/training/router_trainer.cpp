@@ -2,11 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cmath>
+#include <string>
 #include <utility>
 
+#include "check_data.h"
+#include "environment.h"
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
 #include "l2c/core/torch_errors.h"
@@ -20,33 +21,24 @@
 #include "l2c/training/run_folder.h"
 #include "lambda_controller.h"
 #include "own_samples.h"
+#include "reporting.h"
 #include "router_logits.h"
 #include "router_results.h"
 #include "router_settings.h"
+#include "saved_tensors.h"
 
 namespace l2c {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
+constexpr const char* advice = "try a smaller batch";
+constexpr const char* own_samples_key = "own_samples";
 
 std::vector<double> numbers(const at::Tensor& tensor) {
   const at::Tensor values = tensor.detach().to(at::kCPU, at::kDouble).contiguous();
   const double* first = values.const_data_ptr<double>();
   return {first, first + values.numel()};
 }
-
-// The losses since the last row of the curve.
-struct Sums {
-  double loss = 0;
-  double mse = 0;
-  double penalty = 0;
-  double count = 0;
-};
 
 }  // namespace
 
@@ -80,11 +72,10 @@ struct RouterTrainer::Impl {
   void restore(const SavedState& saved) {
     logits.load(saved.tensors);
     curve.from_tensor(saved.tensor("curve"));
-    const auto kept = numbers(saved.tensor("sums"));
-    if (kept.size() != 4) throw InputError("the checkpoint's sums must have 4 entries");
-    sums = {kept[0], kept[1], kept[2], kept[3]};
+    sums.from_tensor(saved.tensor("sums"));
     if (controller) controller->restore(numbers(saved.tensor("lambda_controller")));
-    step = resumed_from = saved.step;
+    step = saved.step;
+    trained_on = metadata_value(saved.metadata, own_samples_key);
     const auto asked = numbers(saved.tensor("iterations")).at(0);
     if (static_cast<double>(options.iterations) < asked) {
       throw InputError(fmt::format(
@@ -92,18 +83,22 @@ struct RouterTrainer::Impl {
           "on then",
           asked, saved.file.string(), options.iterations));
     }
+    warn_of_other_environment(saved, settings);
   }
 
   void save() {
     io::TensorMap tensors;
     logits.save(tensors);
+    check_finite(tensors, step);
     tensors["curve"] = curve.to_tensor();
-    tensors["sums"] = at::tensor({sums.loss, sums.mse, sums.penalty, sums.count}, at::kDouble);
+    tensors["sums"] = sums.to_tensor();
     tensors["iterations"] = at::tensor({options.iterations}, at::kLong);
     if (controller) {
       tensors["lambda_controller"] = at::tensor(at::ArrayRef<double>(controller->save()));
     }
-    folder.save(step, tensors, settings);
+    io::Metadata metadata;
+    if (!trained_on.empty()) metadata[own_samples_key] = trained_on;
+    folder.save(step, tensors, settings, std::move(metadata));
     saved_at = step;
   }
 
@@ -149,6 +144,7 @@ struct RouterTrainer::Impl {
   }
 
   void iterate() {
+    logits.clear_gradients();
     const auto cache_step =
         random.integers(DrawFor::timestep, step, 1, schedule.steps() / 2).front();
     const int row = 2 * static_cast<int>(cache_step);
@@ -158,8 +154,12 @@ struct RouterTrainer::Impl {
       loss = router_loss(*model, router_target(*model, schedule, row, batch()), logits.row(row),
                          lambda());
     }
-    add(loss, row);
+    const auto mse = loss.mse.item<double>();
+    const double penalty = lambda() * loss.weight_sum.item<double>();
+    require_finite("the loss", mse + penalty, row);
     loss.total.backward();
+    require_finite("the gradients' norm", logits.gradient_norm(), row);
+    sums.add({mse + penalty, mse, penalty});
     if (controller) {
       controller->observe(static_cast<int>(cache_step), numbers(logits.row(row).sigmoid()),
                           numbers(logits.row(row).grad()));
@@ -169,55 +169,46 @@ struct RouterTrainer::Impl {
     if (controller && controller->due(step)) controller->control(step, price().ideal_speedup);
   }
 
-  void add(const RouterLoss& loss, int row) {
-    const auto mse = loss.mse.item<double>();
-    const double penalty = lambda() * loss.weight_sum.item<double>();
-    if (!std::isfinite(mse + penalty)) {
-      throw RunError(fmt::format(
-          "iteration {} (row {}): the loss is not finite; '{}' keeps the checkpoints before. Look "
-          "at the data, or use fp32",
-          step + 1, row, folder.path().string()));
-    }
-    sums.loss += mse + penalty;
-    sums.mse += mse;
-    sums.penalty += penalty;
-    sums.count += 1;
+  void require_finite(const char* what, double value, int row) const {
+    if (std::isfinite(value)) return;
+    throw RunError(
+        fmt::format("iteration {} (row {}): {} is not finite; '{}' keeps the checkpoints before. "
+                    "Look at the data, or use fp32",
+                    step + 1, row, what, folder.path().string()));
   }
 
-  void report(const TrainingProgressFunction& progress) {
-    if (sums.count == 0) return;
+  void report(ProgressReporter& reporter) {
+    if (sums.count() == 0) return;
     const PlanCost cost = price();
-    curve.add({static_cast<double>(step), sums.loss / sums.count, sums.mse / sums.count,
-               sums.penalty / sums.count, lambda(),
-               static_cast<double>(cost.cache_step_branches - cost.reused), cost.ideal_speedup});
-    if (progress) {
-      const double now = seconds_since(start);
-      TrainingProgress row{
-          .step = step,
-          .of = step <= options.iterations ? options.iterations : limit(),
-          .resumed_from = resumed_from,
-          .elapsed_seconds = now,
-          .samples_per_second = static_cast<double>(step - std::max(reported_step, resumed_from)) *
-                                options.batch_size / std::max(now - reported_at, 1e-9),
-          .values = {}};
-      for (std::size_t i = 1; i < curve.columns().size(); ++i) {
-        row.values.emplace_back(curve.columns()[i], curve.rows().back()[i]);
-      }
-      reported_at = now;
-      reported_step = step;
-      progress(row);
-    }
+    const auto [loss, mse, penalty] = sums.mean();
     sums = {};
+    curve.add({static_cast<double>(step), loss, mse, penalty, lambda(),
+               static_cast<double>(cost.cache_step_branches - cost.reused), cost.ideal_speedup});
+    reporter(step, step <= options.iterations ? options.iterations : limit(), curve);
+  }
+
+  void make_own_samples(const TrainingProgressFunction& progress, const std::stop_token& stop) {
+    auto made = own_samples(*model, schedule, options.own_samples, options.seed, folder.path(),
+                            progress, stop);
+    const std::string& fingerprint = made->info().fingerprint;
+    if (!trained_on.empty() && trained_on != fingerprint) {
+      throw InputError(fmt::format(
+          "the own samples in '{}' are not those that its training went on: put "
+          "own-samples.safetensors back as it was, or name another folder for a new training",
+          folder.path().string()));
+    }
+    trained_on = fingerprint;
+    data = std::move(made);
   }
 
   void train(const TrainingProgressFunction& progress, const std::stop_token& stop) {
+    if (!data) make_own_samples(progress, stop);
     order.emplace(random, data->info().size, options.batch_size);
-    start = Clock::now();
-    reported_at = 0;
+    ProgressReporter reporter(progress, step, options.batch_size);
     while (!finished()) {
       iterate();
       const bool last = finished();
-      if (last || step % options.report_every == 0) report(progress);
+      if (last || step % options.report_every == 0) report(reporter);
       if (last || step % options.save_every == 0) save();
       if (!last && stop.stop_requested()) {
         if (saved_at != step) save();
@@ -266,14 +257,11 @@ struct RouterTrainer::Impl {
   RouterLogits logits;
   std::optional<LambdaController> controller;
   std::optional<DataOrder> order;
-  Sums sums;
+  std::string trained_on;  // fingerprint of the own samples; empty: none, or not known yet
+  LossSums sums;
   Curve curve{{"step", "loss", "mse", "penalty", "lambda", "branches_on", "ideal_speedup"}};
   std::int64_t step = 0;
-  std::int64_t resumed_from = 0;
   std::int64_t saved_at = -1;
-  std::int64_t reported_step = 0;
-  Clock::time_point start = Clock::now();
-  double reported_at = 0;
 };
 
 namespace {
@@ -295,11 +283,15 @@ RouterTrainer::RouterTrainer(std::shared_ptr<const Denoiser> model,
                              const RouterTrainingOptions& options,
                              const std::filesystem::path& folder) {
   if (!model) throw InputError("router training needs a model, not a null pointer");
-  check_options(options);
-  check_model(options, model->info(), data != nullptr);
-  if (data) check_data(data->info(), model->info());
-  check_target(options, *model);
-  impl_ = std::make_unique<Impl>(std::move(model), std::move(data), options, folder);
+  const c10::InferenceMode no_inference(false);
+  with_our_errors(advice, [&] {
+    const auto& info = model->info();
+    check_options(options);
+    check_model(options, info, data != nullptr);
+    if (data) check_data({info.in_channels, info.input_size, info.num_classes}, data->info());
+    check_target(options, *model);
+    impl_ = std::make_unique<Impl>(std::move(model), std::move(data), options, folder);
+  });
 }
 
 RouterTrainer::~RouterTrainer() = default;
@@ -308,15 +300,14 @@ std::int64_t RouterTrainer::iteration() const { return impl_->step; }
 
 RouterTrainingResult RouterTrainer::run(const TrainingProgressFunction& progress,
                                         std::stop_token stop) {
-  Impl& impl = *impl_;
-  with_our_errors("try a smaller batch", [&] {
-    if (!impl.data) {
-      impl.data = own_samples(*impl.model, impl.schedule, impl.options.own_samples,
-                              impl.options.seed, impl.folder.path(), progress, stop);
-    }
-    impl.train(progress, stop);
+  const c10::InferenceMode no_inference(false);
+  const at::AutoGradMode with_gradients(true);
+  std::optional<RouterTrainingResult> result;
+  with_our_errors(advice, [&] {
+    impl_->train(progress, stop);
+    result = impl_->result();
   });
-  return impl.result();
+  return std::move(*result);
 }
 
 }  // namespace l2c

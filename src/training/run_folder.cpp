@@ -7,15 +7,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "l2c/core/error.h"
-#include "l2c/core/hash.h"
 #include "l2c/core/log.h"
+#include "saved_tensors.h"
 
 namespace l2c {
 
@@ -32,7 +34,7 @@ struct Found {
   fs::path file;
 };
 
-std::optional<std::int64_t> step_of(const std::string& name) {
+std::optional<std::int64_t> step_of(std::string_view name) {
   if (!name.starts_with(prefix) || !name.ends_with(suffix)) return {};
   const char* first = name.data() + prefix.size();
   const char* last = name.data() + name.size() - suffix.size();
@@ -60,29 +62,6 @@ std::vector<Found> checkpoints(const fs::path& folder) {
   return found;
 }
 
-// Over everything that a resumed training reads.
-std::string checksum(const io::TensorMap& tensors, const io::Metadata& metadata) {
-  Hash hash;
-  for (const auto& [name, value] : metadata) {
-    if (name == "checksum") continue;
-    hash.text(name);
-    hash.text(value);
-  }
-  for (const auto& [name, tensor] : tensors) {
-    hash.text(name);
-    hash.number(static_cast<std::int64_t>(tensor.scalar_type()));
-    for (const auto size : tensor.sizes()) hash.number(size);
-    const at::Tensor values = tensor.detach().to(at::kCPU).contiguous();
-    hash.bytes(values.const_data_ptr(), values.nbytes());
-  }
-  return hash.hex();
-}
-
-std::string metadata_value(const io::Metadata& metadata, const std::string& name) {
-  const auto found = metadata.find(name);
-  return found == metadata.end() ? std::string() : found->second;
-}
-
 SavedState read(const Found& found) {
   const auto file = io::SafetensorsFile::open(found.file);
   SavedState state{.step = found.step,
@@ -93,15 +72,29 @@ SavedState read(const Found& found) {
     throw InputError(
         fmt::format("{}: the content does not match its checksum", found.file.string()));
   }
+  if (const auto step = metadata_value(state.metadata, "step");
+      step != fmt::format("{}", found.step)) {
+    throw InputError(fmt::format("{}: the file was renamed: it is the checkpoint of step {}",
+                                 found.file.string(), step));
+  }
   return state;
 }
 
-// NAME.abc123.partial: a file that io::AtomicFile was writing.
-bool is_partial(const std::string& name) {
+// Of a training, whichever it is.
+bool is_ours(std::string_view name) {
+  constexpr std::array<std::string_view, 4> results{"curve.csv", "model.safetensors",
+                                                    "router.safetensors", "heat_map.png"};
+  return step_of(name) || name.starts_with("own-samples") ||
+         std::find(results.begin(), results.end(), name) != results.end();
+}
+
+// NAME.abc123.partial: a file of ours that io::AtomicFile was writing.
+bool is_partial(std::string_view name) {
   constexpr std::string_view end = ".partial";
   constexpr std::size_t random_letters = 6;
   if (!name.ends_with(end) || name.size() < end.size() + random_letters + 2) return false;
-  return name[name.size() - end.size() - random_letters - 1] == '.';
+  name.remove_suffix(end.size() + random_letters);
+  return name.ends_with('.') && is_ours(name.substr(0, name.size() - 1));
 }
 
 // What a killed training left while it was writing. Only under the lock: nobody writes here.

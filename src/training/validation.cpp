@@ -8,6 +8,7 @@
 
 #include "check_data.h"
 #include "l2c/core/error.h"
+#include "l2c/core/torch_errors.h"
 #include "l2c/diffusion/loss.h"
 #include "l2c/training/random.h"
 
@@ -57,14 +58,15 @@ class Sums {
   std::array<double, 10> counts_{};
 };
 
-}  // namespace
-
-ValidationResult validate(const Denoiser& model, const DataSet& data,
-                          const ValidationOptions& options,
-                          const std::function<void(std::int64_t, std::int64_t)>& progress,
-                          const std::stop_token& stop) {
+ValidationResult run(const Denoiser& model, const DataSet& data, const ValidationOptions& options,
+                     const std::function<void(std::int64_t, std::int64_t)>& progress,
+                     const std::stop_token& stop) {
   const auto& info = model.info();
   check_data({info.in_channels, info.input_size, info.num_classes}, data.info());
+  if (options.images < 0) {
+    throw InputError(
+        fmt::format("{} images: give the first so many, or 0 for all", options.images));
+  }
   const std::int64_t images = options.images > 0 ? options.images : data.info().size;
   if (options.batch_size < 1 || images > data.info().size) {
     throw InputError(
@@ -93,6 +95,18 @@ ValidationResult validate(const Denoiser& model, const DataSet& data,
     if (progress) progress(first + batch.x.size(0), images);
   }
   return sums.mean(images);
+}
+
+}  // namespace
+
+ValidationResult validate(const Denoiser& model, const DataSet& data,
+                          const ValidationOptions& options,
+                          const std::function<void(std::int64_t, std::int64_t)>& progress,
+                          const std::stop_token& stop) {
+  ValidationResult result;
+  with_our_errors("try a smaller batch",
+                  [&] { result = run(model, data, options, progress, stop); });
+  return result;
 }
 
 }  // namespace l2c

@@ -79,6 +79,26 @@ TEST(AdamW, ClipScalesToTheNorm) {
   EXPECT_NEAR(b.grad()[0].item<double>(), 4 / norm, 1e-5);
 }
 
+TEST(AdamW, TheNormOfTheGradients) {
+  at::Tensor a = leaf(1);
+  at::Tensor b = leaf(1);
+  AdamW optimizer({{"a", a}, {"b", b}}, {});
+  EXPECT_EQ(optimizer.gradient_norm(), 0);
+  (a.sum() * 3 + b.sum() * 4).backward();
+  EXPECT_NEAR(optimizer.gradient_norm(), std::sqrt(2.0) * 5, 1e-5);
+  EXPECT_EQ(a.grad()[0].item<float>(), 3);
+  optimizer.clear_gradients();
+  EXPECT_EQ(optimizer.gradient_norm(), 0);
+}
+
+TEST(AdamW, ClipLeavesANormThatIsNotFinite) {
+  at::Tensor a = leaf(1);
+  AdamW optimizer({{"a", a}}, {});
+  (a[0] * 3 + a[1] * INFINITY).backward();
+  EXPECT_TRUE(std::isinf(optimizer.clip(1)));
+  EXPECT_EQ(a.grad()[0].item<float>(), 3);
+}
+
 TEST(AdamW, StateComesBackToTheSameBits) {
   const auto train = [](AdamW& optimizer, at::Tensor& x, int steps) {
     for (int i = 0; i < steps; ++i) {

@@ -5,6 +5,7 @@
 
 #include <functional>
 
+#include "diffusion_support.h"
 #include "l2c/core/error.h"
 #include "l2c/io/file.h"
 #include "l2c/io/safetensors.h"
@@ -16,76 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::HasSubstr;
+using namespace test;
 using Options = DiffusionTrainingOptions;
-
-// Bright squares and dark squares, 8 x 8.
-class Squares final : public DataSet {
- public:
-  explicit Squares(std::int64_t size = 24, int channels = 1) {
-    info_ = {.description = "squares",
-             .fingerprint = "0123",
-             .size = size,
-             .channels = channels,
-             .image_size = 8,
-             .num_classes = 2,
-             .class_names = {}};
-  }
-  [[nodiscard]] const DataInfo& info() const override { return info_; }
-  [[nodiscard]] DataBatch batch(c10::ArrayRef<std::int64_t> numbers) const override {
-    DataBatch batch{at::empty({static_cast<std::int64_t>(numbers.size()), 1, 8, 8}),
-                    at::empty({static_cast<std::int64_t>(numbers.size())}, at::kLong)};
-    for (std::size_t i = 0; i < numbers.size(); ++i) {
-      const auto row = static_cast<std::int64_t>(i);
-      const bool bright = numbers[i] % 2 == 1;
-      batch.x[row].fill_(bright ? 1.0 : -1.0);
-      batch.x[row].narrow(2, 0, 2).fill_(static_cast<double>(numbers[i]) / 24);
-      batch.y[row].fill_(bright ? 1 : 0);
-    }
-    return batch;
-  }
-  DataInfo info_;
-};
-
-DiTConfig small() {
-  return {.input_size = 8,
-          .patch_size = 4,
-          .in_channels = 1,
-          .hidden_size = 16,
-          .depth = 2,
-          .num_heads = 2,
-          .num_classes = 2};
-}
-
-Options quick() {
-  Options options;
-  options.steps = 12;
-  options.batch_size = 8;
-  options.learning_rate = 1e-2;
-  options.ema_decay = 0.9;
-  options.save_every = 5;
-  options.report_every = 4;
-  return options;
-}
-
-io::TensorMap read(const fs::path& file) {
-  io::TensorMap tensors = io::SafetensorsFile::open(file).tensors();
-  for (auto& [name, tensor] : tensors) tensor = tensor.clone();
-  return tensors;
-}
-
-// Trains in a fresh folder; gives model.safetensors.
-io::TensorMap train(const Options& options, const DiTConfig& config = small(),
-                    std::shared_ptr<const DataSet> data = std::make_shared<Squares>()) {
-  const auto folder = test::scratch() / "run";
-  DiffusionTrainer(config, std::move(data), options, folder).run();
-  return read(folder / "model.safetensors");
-}
-
-bool same(const io::TensorMap& a, const io::TensorMap& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
-    return x.first == y.first && at::equal(x.second, y.second);
-  });
-}
 
 TEST(DiffusionTrainer, TheLossFalls) {
   auto options = quick();
@@ -267,8 +200,9 @@ TEST(DiffusionTrainer, OtherDataOrModelAreRefused) {
               testing::ThrowsMessage<InputError>(HasSubstr("data: 0123 in the checkpoint")));
   auto config = small();
   config.depth = 3;
-  EXPECT_THAT([&] { DiffusionTrainer(config, std::make_shared<Squares>(), quick(), folder); },
-              testing::ThrowsMessage<InputError>(HasSubstr("\"depth\":3")));
+  EXPECT_THAT(
+      [&] { DiffusionTrainer(config, std::make_shared<Squares>(), quick(), folder); },
+      testing::ThrowsMessage<InputError>(HasSubstr("model.depth: 2 in the checkpoint, 3 now")));
 }
 
 TEST(DiffusionTrainer, DataThatDoNotFitAreRefused) {
@@ -285,17 +219,6 @@ TEST(DiffusionTrainer, DataThatDoNotFitAreRefused) {
               testing::ThrowsMessage<InputError>(HasSubstr("have 2 classes")));
 }
 
-TEST(DiffusionTrainer, ADivergingLossKeepsTheLastCheckpoint) {
-  auto options = quick();
-  options.steps = 200;
-  options.save_every = 1;
-  options.learning_rate = 1e30;
-  const auto folder = test::scratch() / "run";
-  DiffusionTrainer trainer(small(), std::make_shared<Squares>(), options, folder);
-  EXPECT_THAT([&] { trainer.run(); }, testing::ThrowsMessage<RunError>(HasSubstr("is not finite")));
-  EXPECT_TRUE(fs::exists(folder / "checkpoint-00000001.safetensors"));
-}
-
 TEST(DiffusionTrainer, OptionsOutOfRangeAreNamed) {
   const auto check = [](const std::function<void(Options&)>& change, const char* name) {
     auto options = quick();
@@ -303,7 +226,8 @@ TEST(DiffusionTrainer, OptionsOutOfRangeAreNamed) {
     EXPECT_THAT([&] { check_options(options); },
                 testing::ThrowsMessage<InputError>(HasSubstr(name)));
   };
-  check([](Options& o) { o.steps = 0; }, "steps: 0 is not at least 1");
+  check([](Options& o) { o.steps = 0; }, "steps: 0 is not in 1 ... 10^12");
+  check([](Options& o) { o.steps = 1'000'000'000'001; }, "10^12");
   check([](Options& o) { o.batch_size = 0; }, "batch_size");
   check([](Options& o) { o.micro_batch = -1; }, "micro_batch");
   check([](Options& o) { o.learning_rate = 0; }, "learning_rate");

@@ -19,6 +19,7 @@
 #include "l2c/io/png.h"
 #include "l2c/io/safetensors.h"
 #include "l2c/sampling/planning.h"
+#include "router_support.h"
 #include "support/golden.h"
 #include "support/models.h"
 
@@ -29,67 +30,7 @@ namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
-
-std::shared_ptr<const DataSet> tiny_data(float offset = 0) {
-  const auto x = at::linspace(-1, 1, 12 * 4 * 8 * 8).view({12, 4, 8, 8}).sin() + offset;
-  return tensor_data(x, at::arange(12) % 10, 10, "12 made-up latents");
-}
-
-RouterTrainingOptions tiny_options(std::int64_t iterations = 12) {
-  RouterTrainingOptions options;
-  options.iterations = iterations;
-  options.batch_size = 4;
-  options.learning_rate = 0.05;
-  options.lambda = 1e-3;
-  options.report_every = 4;
-  options.own_samples = {.count = 6, .guidance = 1.5, .batch_size = 4};
-  return options;
-}
-
-RouterTrainingResult train(const RouterTrainingOptions& options, const fs::path& folder,
-                           std::shared_ptr<const DataSet> data = tiny_data()) {
-  return RouterTrainer(test::tiny_model(), std::move(data), options, folder).run();
-}
-
-std::vector<float> logits(const Router& router) {
-  std::vector<float> values;
-  for (int row = 0; row < router.rows(); ++row) {
-    for (int unit = 0; unit < router.units(); ++unit) values.push_back(router.logit(row, unit));
-  }
-  return values;
-}
-
-// Stops a training after so many iterations. Returns its message.
-std::string stop_after(std::int64_t iterations, RouterTrainingOptions options,
-                       const fs::path& folder, std::shared_ptr<const DataSet> data) {
-  std::stop_source source;
-  options.report_every = 1;
-  RouterTrainer trainer(test::tiny_model(), std::move(data), options, folder);
-  try {
-    trainer.run(
-        [&](const TrainingProgress& progress) {
-          const bool trains = progress.values.front().first == "loss";
-          if (trains && progress.step == iterations) source.request_stop();
-        },
-        source.get_token());
-  } catch (const Cancelled& stopped) {
-    EXPECT_EQ(trainer.iteration(), iterations);
-    return stopped.what();
-  }
-  ADD_FAILURE() << "was not stopped";
-  return {};
-}
-
-class LogCapture {
- public:
-  LogCapture() {
-    set_log_handler([this](LogLevel level, std::string_view message) {
-      if (level == LogLevel::warning) warnings += std::string(message) + "\n";
-    });
-  }
-  ~LogCapture() { set_log_handler({}); }
-  std::string warnings;
-};
+using namespace test;
 
 TEST(RouterTrainer, ResumesToTheSameBits) {
   const auto whole = train(tiny_options(), test::scratch());
@@ -322,6 +263,7 @@ TEST(RouterTrainer, OptionsOutOfTheirRange) {
   using Change = std::function<void(RouterTrainingOptions&)>;
   const std::vector<std::pair<std::string, Change>> changes{
       {"spacing \"1\" has 1 step", [](auto& o) { o.spacing = "1"; }},
+      {"iterations 1000000000001", [](auto& o) { o.iterations = 1'000'000'000'001; }},
       {"iterations 0", [](auto& o) { o.iterations = 0; }},
       {"batch size 0", [](auto& o) { o.batch_size = 0; }},
       {"save every 0", [](auto& o) { o.save_every = 0; }},
@@ -364,7 +306,7 @@ TEST(RouterTrainer, DataThatDoNotFitTheModel) {
                 ThrowsMessage<InputError>(HasSubstr(message)));
   };
   fails(tensor_data(at::zeros({2, 3, 8, 8}), labels, 10, "colours"),
-        "colours) are 8 x 8 with 3 channels, but DiT (custom) takes 8 x 8 with 4");
+        "colours) are 8 x 8 with 3 channels, but the model takes 8 x 8 with 4");
   fails(tensor_data(at::zeros({2, 4, 4, 4}), labels, 10, "small"), "small) are 4 x 4");
   fails(tensor_data(at::zeros({2, 4, 8, 8}), labels, 11, "many"), "have 11 classes");
 }
@@ -382,11 +324,16 @@ TEST(RouterTrainer, AModelWithoutANullLabel) {
   const auto model = model_without_null_label();
   auto options = tiny_options(2);
   EXPECT_THAT([&] { RouterTrainer(model, tiny_data(), options, test::scratch()); },
-              ThrowsMessage<InputError>(HasSubstr("set label dropout to 0 instead of 0.1")));
+              ThrowsMessage<InputError>(AllOf(HasSubstr("set label dropout to 0 instead of 0.1"),
+                                              testing::Not(HasSubstr("guidance")))));
+  EXPECT_THAT([&] { RouterTrainer(model, nullptr, options, test::scratch()); },
+              ThrowsMessage<InputError>(
+                  HasSubstr("set label dropout to 0 instead of 0.1, and the guidance scale of own "
+                            "samples to 1 instead of 1.5")));
   options.label_dropout = 0;
   EXPECT_EQ(RouterTrainer(model, tiny_data(), options, test::scratch()).run().iterations, 2);
   EXPECT_THAT([&] { RouterTrainer(model, nullptr, options, test::scratch()); },
-              ThrowsMessage<InputError>(HasSubstr("set the guidance scale to 1")));
+              ThrowsMessage<InputError>(HasSubstr("set the guidance scale of own samples to 1")));
   options.own_samples.guidance = 1;
   EXPECT_EQ(RouterTrainer(model, nullptr, options, test::scratch()).run().iterations, 2);
 }
@@ -399,68 +346,6 @@ TEST(RouterTrainer, ALossThatIsNotFinite) {
   EXPECT_THAT(
       [&] { RouterTrainer(model, tiny_data(), tiny_options(), test::scratch()).run(); },
       ThrowsMessage<RunError>(AllOf(HasSubstr("iteration 1 (row "), HasSubstr("not finite"))));
-}
-
-TEST(OwnSamples, TrainARouterWithoutData) {
-  const auto folder = test::scratch();
-  std::vector<double> made;
-  RouterTrainer trainer(test::tiny_model(), nullptr, tiny_options(), folder);
-  const auto result = trainer.run([&](const TrainingProgress& progress) {
-    if (progress.values.front().first == "own_samples") {
-      made.push_back(progress.values.front().second);
-    }
-  });
-  EXPECT_EQ(made, (std::vector<double>{4, 6}));
-  EXPECT_EQ(result.iterations, 12);
-  const auto file = io::SafetensorsFile::open(folder / "own-samples.safetensors");
-  EXPECT_EQ(file.tensor("latents").sizes(), (at::IntArrayRef{6, 4, 8, 8}));
-  test::expect_equal(file.tensor("labels"), at::arange(6), "labels in turn");
-  EXPECT_FALSE(fs::exists(folder / "own-samples"));
-  EXPECT_THAT(result.router.info().training, HasSubstr("6 own samples of 20 steps, guidance 1.5"));
-}
-
-TEST(OwnSamples, StopAndResumeToTheSameBits) {
-  const auto whole = test::scratch();
-  const auto expected = train(tiny_options(), whole, nullptr);
-  const auto folder = test::scratch();
-  std::stop_source source;
-  EXPECT_THAT(
-      [&] {
-        RouterTrainer(test::tiny_model(), nullptr, tiny_options(), folder)
-            .run([&](const TrainingProgress&) { source.request_stop(); }, source.get_token());
-      },
-      ThrowsMessage<Cancelled>(HasSubstr("stopped after 4 of 6 own samples")));
-  EXPECT_FALSE(fs::exists(folder / "own-samples.safetensors"));
-  const auto part = folder / "own-samples/part-00000000.safetensors";
-  ASSERT_TRUE(fs::exists(part));
-  stop_after(5, tiny_options(), folder, nullptr);
-  const auto resumed = train(tiny_options(), folder, nullptr);
-  EXPECT_EQ(logits(resumed.router), logits(expected.router));
-  EXPECT_EQ(io::read_text(folder / "own-samples.safetensors"),
-            io::read_text(whole / "own-samples.safetensors"));
-}
-
-TEST(OwnSamples, OptionsChangeThemAndOthersAreRefused) {
-  const auto base = logits(train(tiny_options(), test::scratch(), nullptr).router);
-  using Change = std::function<void(RouterTrainingOptions&)>;
-  const std::vector<std::pair<std::string, Change>> changes{
-      {"own_samples", [](auto& o) { o.own_samples.count = 5; }},
-      {"own_guidance", [](auto& o) { o.own_samples.guidance = 4; }},
-      {"seed", [](auto& o) { o.seed = 3; }},
-  };
-  for (const auto& [name, change] : changes) {
-    auto options = tiny_options();
-    change(options);
-    const auto folder = test::scratch();
-    EXPECT_NE(logits(train(options, folder, nullptr).router), base) << name;
-    // Own samples without a checkpoint: a training that was stopped while it made them.
-    for (const auto& entry : fs::directory_iterator(folder)) {
-      if (entry.path().filename().string().starts_with("checkpoint-")) fs::remove(entry.path());
-    }
-    EXPECT_THAT(
-        [&] { train(tiny_options(), folder, nullptr); },
-        ThrowsMessage<InputError>(AllOf(HasSubstr("were made otherwise"), HasSubstr(name))));
-  }
 }
 
 }  // namespace

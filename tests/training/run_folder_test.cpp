@@ -10,12 +10,14 @@
 
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
+#include "router_support.h"
 #include "support/golden.h"
 
 namespace l2c {
 namespace {
 
 namespace fs = std::filesystem;
+using test::damage;
 using testing::HasSubstr;
 
 TrainingSettings some_settings(double rate = 1e-4) {
@@ -37,15 +39,6 @@ std::vector<std::string> names(const fs::path& folder) {
   }
   std::sort(found.begin(), found.end());
   return found;
-}
-
-// Flips a byte of the last tensor.
-void damage(const fs::path& file) {
-  std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
-  stream.seekg(-1, std::ios::end);
-  const char byte = static_cast<char>(stream.get() ^ 0x40);
-  stream.seekp(-1, std::ios::end);
-  stream.put(byte);
 }
 
 TEST(RunFolder, AFreshOneIsMadeAndHasNothing) {
@@ -109,6 +102,17 @@ TEST(RunFolder, TruncatedCountsAsDamaged) {
   EXPECT_EQ(folder.load(some_settings())->step, 1);
 }
 
+TEST(RunFolder, RenamedCountsAsDamaged) {
+  const auto path = test::scratch() / "run";
+  RunFolder folder(path);
+  folder.save(1, some_tensors(1), some_settings());
+  folder.save(2, some_tensors(2), some_settings());
+  fs::rename(path / "checkpoint-00000002.safetensors", path / "checkpoint-00000007.safetensors");
+  const test::LogCapture log;
+  EXPECT_EQ(folder.load(some_settings())->step, 1);
+  EXPECT_THAT(log.warnings, HasSubstr("it is the checkpoint of step 2"));
+}
+
 TEST(RunFolder, AllDamagedIsAnError) {
   const auto path = test::scratch() / "run";
   RunFolder folder(path);
@@ -152,9 +156,13 @@ TEST(RunFolder, ClearsWhatAKilledSaveLeft) {
   fs::create_directories(path);
   std::ofstream(path / "checkpoint-00000009.safetensors.abc123.partial") << "half";
   std::ofstream(path / "curve.csv.0vcf4r.partial") << "half";
+  std::ofstream(path / "own-samples.safetensors.0vcf4r.partial") << "half";
   std::ofstream(path / "mine.partial") << "not ours";
+  std::ofstream(path / "mine.csv.0vcf4r.partial") << "not ours";
+  std::ofstream(path / "checkpoint-of-mine.pt.0vcf4r.partial") << "not ours";
   const RunFolder folder(path);
-  EXPECT_THAT(names(path), testing::ElementsAre("lock", "mine.partial"));
+  EXPECT_THAT(names(path), testing::ElementsAre("checkpoint-of-mine.pt.0vcf4r.partial", "lock",
+                                                "mine.csv.0vcf4r.partial", "mine.partial"));
 }
 
 TEST(RunFolder, AFileInItsPlaceIsAnError) {
@@ -162,22 +170,6 @@ TEST(RunFolder, AFileInItsPlaceIsAnError) {
   std::ofstream(path) << "x";
   EXPECT_THAT([&] { RunFolder folder(path); },
               testing::ThrowsMessage<InputError>(HasSubstr("training folder")));
-}
-
-TEST(TrainingSettings, ComeBackFromJson) {
-  const auto settings = some_settings();
-  EXPECT_EQ(TrainingSettings::from_json(settings.to_json(), "x"), settings);
-  EXPECT_THAT([] { (void)TrainingSettings::from_json("[1]", "file.x"); },
-              testing::ThrowsMessage<InputError>(HasSubstr("file.x")));
-}
-
-TEST(TrainingSettings, OneSidedNamesAreDifferences) {
-  TrainingSettings more = some_settings();
-  more.add("seed", std::string("7"));
-  EXPECT_THAT(some_settings().differences(more),
-              testing::ElementsAre("seed: not in the checkpoint, 7 now"));
-  EXPECT_THAT(more.differences(some_settings()),
-              testing::ElementsAre("seed: 7 in the checkpoint, unknown now"));
 }
 
 }  // namespace

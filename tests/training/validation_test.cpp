@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <new>
+#include <utility>
 
 #include "l2c/core/error.h"
 #include "l2c/diffusion/loss.h"
@@ -81,12 +83,32 @@ TEST(Validation, BadInput) {
               testing::ThrowsMessage<InputError>(HasSubstr("the data have 12")));
   EXPECT_THAT([] { (void)validate(*model(), *some_data(), {.batch_size = 0}); },
               testing::ThrowsMessage<InputError>(HasSubstr("batches of 0")));
+  EXPECT_THAT([] { (void)validate(*model(), *some_data(), {.images = -1}); },
+              testing::ThrowsMessage<InputError>(HasSubstr("-1 images: give")));
   const auto gray = tensor_data(at::zeros({2, 1, 8, 8}), at::zeros({2}, at::kLong), 10, "gray");
   EXPECT_THAT([&] { (void)validate(*model(), *gray); },
               testing::ThrowsMessage<InputError>(HasSubstr("with 1 channels")));
   std::stop_source stop;
   stop.request_stop();
   EXPECT_THROW((void)validate(*model(), *some_data(), {}, {}, stop.get_token()), Cancelled);
+}
+
+class NoMemory final : public DataSet {
+ public:
+  explicit NoMemory(DataInfo info) : info_(std::move(info)) {}
+  [[nodiscard]] const DataInfo& info() const override { return info_; }
+  [[nodiscard]] DataBatch batch(c10::ArrayRef<std::int64_t>) const override {
+    throw std::bad_alloc();
+  }
+
+ private:
+  DataInfo info_;
+};
+
+TEST(Validation, SpeaksInOurErrors) {
+  const NoMemory data(some_data()->info());
+  EXPECT_THAT([&] { (void)validate(*model(), data); },
+              testing::ThrowsMessage<RunError>(HasSubstr("out of memory: try a smaller batch")));
 }
 
 TEST(Validation, TellsHowFarItIs) {

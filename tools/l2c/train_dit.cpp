@@ -4,13 +4,16 @@
 #include <CLI/App.hpp>
 #include <CLI/Validators.hpp>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "commands.h"
 #include "console.h"
+#include "inputs.h"
 #include "interrupt.h"
 #include "l2c/core/build_info.h"
 #include "l2c/core/device.h"
-#include "l2c/datasets/dataset.h"
+#include "l2c/core/error.h"
 #include "l2c/models/dit_config.h"
 #include "l2c/training/diffusion_trainer.h"
 
@@ -24,6 +27,7 @@ struct TrainDitOptions {
   std::string arch;
   std::string out;
   std::string decay = "constant";
+  std::optional<double> final_rate;
   std::string dtype = "fp32";
   std::string save_dtype = "fp32";
   std::string device = "cpu";
@@ -37,14 +41,17 @@ void train_dit(TrainDitOptions options) {
   auto& training = options.training;
   training.decay =
       options.decay == "cosine" ? LearningRateDecay::cosine : LearningRateDecay::constant;
+  if (options.final_rate) {
+    if (training.decay != LearningRateDecay::cosine) {
+      throw InputError("--final-lr is of a cosine: add --lr-decay cosine, or leave it out");
+    }
+    training.final_rate = *options.final_rate;
+  }
   training.bf16 = options.dtype == "bf16";
   training.save_bf16 = options.save_dtype == "bf16";
   const auto config = dit_config(options.arch);
-  // Latents have other numbers of channels: they come from files that say how many.
-  const bool pixels = config.in_channels == 1 || config.in_channels == 3;
-  const auto data = open_data(options.data, {.split = options.split,
-                                             .image_size = config.input_size,
-                                             .channels = pixels ? config.in_channels : 0});
+  const auto data =
+      open_model_data(options.data, options.split, config.input_size, config.in_channels);
   DiffusionTrainer trainer(config, data, training, options.out, parse_device(options.device));
   complain(fmt::format("training on {}", data->info().description));
   if (trainer.step() > 0) complain(fmt::format("going on after step {}", trainer.step()));
@@ -62,8 +69,6 @@ void add_recipe(CLI::App& command, DiffusionTrainingOptions& o) {
       ->capture_default_str();
   command.add_option("--lr", o.learning_rate, "learning rate")->capture_default_str();
   command.add_option("--warmup", o.warmup_steps, "steps over which the rate rises")
-      ->capture_default_str();
-  command.add_option("--final-lr", o.final_rate, "cosine: the share of --lr left at the end")
       ->capture_default_str();
   command.add_option("--weight-decay", o.weight_decay, "of AdamW")->capture_default_str();
   command.add_option("--clip", o.clip_norm, "scale gradients to at most this norm");
@@ -92,6 +97,7 @@ void add_train_dit(CLI::App& app) {
                    "safetensors file with images and labels")
       ->required();
   command->add_option("--split", options->split, "of IDX files: train or test")
+      ->check(CLI::IsMember({"train", "test"}))
       ->capture_default_str();
   command->add_option("--arch", options->arch, "\"DiT-S/2\", ... or a JSON file")->required();
   command->add_option("--out", options->out, "folder for checkpoints, model and loss curve")
@@ -100,6 +106,8 @@ void add_train_dit(CLI::App& app) {
   command->add_option("--lr-decay", options->decay, "constant (as published) or cosine")
       ->check(CLI::IsMember({"constant", "cosine"}))
       ->capture_default_str();
+  command->add_option("--final-lr", options->final_rate,
+                      "cosine: the share of --lr left at the end (default: 0.05)");
   command->add_option("--dtype", options->dtype, "of products: fp32 or bf16 (autocast)")
       ->check(CLI::IsMember({"fp32", "bf16"}))
       ->capture_default_str();

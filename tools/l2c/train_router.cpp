@@ -4,16 +4,15 @@
 #include <CLI/App.hpp>
 #include <CLI/Validators.hpp>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "commands.h"
 #include "console.h"
+#include "inputs.h"
 #include "interrupt.h"
 #include "l2c/core/build_info.h"
-#include "l2c/core/device.h"
 #include "l2c/core/error.h"
-#include "l2c/datasets/dataset.h"
-#include "l2c/io/checkpoint.h"
-#include "l2c/models/dit.h"
 #include "l2c/training/router_trainer.h"
 
 namespace l2c::cli {
@@ -21,25 +20,15 @@ namespace l2c::cli {
 namespace {
 
 struct TrainRouterOptions {
-  std::string model;
-  std::string arch;
-  std::string weights = "ema";
+  ModelOptions model;
   std::string data;
   std::string split = "train";
   bool no_data = false;
   std::string out;
   std::optional<int> steps;
-  std::string device = "cpu";
   std::optional<int> threads;
   RouterTrainingOptions training;
 };
-
-std::shared_ptr<const DiT> load_model(const TrainRouterOptions& options) {
-  const auto checkpoint = io::open_checkpoint(
-      options.model, options.weights == "model" ? io::Weights::model : io::Weights::ema);
-  return DiT::load(resolve_dit_config(options.arch, checkpoint), checkpoint,
-                   parse_device(options.device));
-}
 
 std::shared_ptr<const DataSet> load_data(const TrainRouterOptions& options,
                                          const DenoiserInfo& model) {
@@ -47,11 +36,7 @@ std::shared_ptr<const DataSet> load_data(const TrainRouterOptions& options,
   if (options.data.empty()) {
     throw InputError("nothing to train on: give --data, or --no-data for samples of the model");
   }
-  // Latents have other numbers of channels: they come from files that say how many.
-  const bool pixels = model.in_channels == 1 || model.in_channels == 3;
-  return open_data(options.data, {.split = options.split,
-                                  .image_size = model.input_size,
-                                  .channels = pixels ? model.in_channels : 0});
+  return open_model_data(options.data, options.split, model.input_size, model.in_channels);
 }
 
 void print(const RouterTrainingResult& result, const RouterTrainingOptions& options) {
@@ -74,7 +59,7 @@ void train_router(TrainRouterOptions options) {
   if (options.threads) set_threads(*options.threads);
   auto& training = options.training;
   if (options.steps) training.spacing = fmt::format("{}", *options.steps);
-  const auto model = load_model(options);
+  const auto model = load_model(options.model);
   const auto data = load_data(options, model->info());
   RouterTrainer trainer(model, data, training, options.out);
   complain(data ? fmt::format("training on {}", data->info().description)
@@ -88,17 +73,14 @@ void train_router(TrainRouterOptions options) {
 }
 
 void add_inputs(CLI::App& command, TrainRouterOptions& o) {
-  command.add_option("--model", o.model, "checkpoint: .safetensors, .pt or .pth")->required();
-  command.add_option("--arch", o.arch,
-                     "\"DiT-XL/2\", ... or a JSON file (default: the model file's own metadata)");
-  command.add_option("--weights", o.weights, "of a training checkpoint: ema or model")
-      ->check(CLI::IsMember({"ema", "model"}))
-      ->capture_default_str();
+  add_model_options(command, o.model);
   auto* data = command.add_option(
       "--data", o.data,
       "folder of IDX files, folder with a subfolder of images a class, or a safetensors file with "
       "images or latents and labels");
-  command.add_option("--split", o.split, "of IDX files: train or test")->capture_default_str();
+  command.add_option("--split", o.split, "of IDX files: train or test")
+      ->check(CLI::IsMember({"train", "test"}))
+      ->capture_default_str();
   auto* no_data =
       command.add_flag("--no-data", o.no_data, "train on samples that the model makes first");
   no_data->excludes(data);
@@ -168,7 +150,8 @@ void add_train_router(CLI::App& app) {
   command->add_option("--out", options->out, "folder for checkpoints, router, curve and heat map")
       ->required();
   add_recipe(*command, options->training);
-  command->add_option("--device", options->device, "cpu, cuda or cuda:N")->capture_default_str();
+  command->add_option("--device", options->model.device, "cpu, cuda or cuda:N")
+      ->capture_default_str();
   command->add_option("--threads", options->threads, "CPU threads (default: all cores)");
   command->footer(
       "Example:\n"

@@ -2,17 +2,16 @@
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
-#include <CLI/Validators.hpp>
 #include <cmath>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "commands.h"
 #include "console.h"
+#include "inputs.h"
 #include "interrupt.h"
 #include "l2c/core/build_info.h"
-#include "l2c/core/device.h"
-#include "l2c/datasets/dataset.h"
-#include "l2c/models/dit.h"
 #include "l2c/training/validation.h"
 #include "report.h"
 
@@ -21,12 +20,9 @@ namespace l2c::cli {
 namespace {
 
 struct ValidateOptions {
-  std::string model;
-  std::string arch;
-  std::string weights = "ema";
+  ModelOptions model;
   std::string data;
   std::string split = "test or all";
-  std::string device = "cpu";
   std::optional<int> threads;
   bool json = false;
   ValidationOptions validation;
@@ -59,14 +55,9 @@ void print(const ValidationResult& result) {
 void validate(const ValidateOptions& options) {
   const Interrupt interrupt;
   if (options.threads) set_threads(*options.threads);
-  const auto weights = options.weights == "model" ? io::Weights::model : io::Weights::ema;
-  const auto checkpoint = io::open_checkpoint(options.model, weights);
-  const auto config = resolve_dit_config(options.arch, checkpoint);
-  const auto model = DiT::load(config, checkpoint, parse_device(options.device));
-  const bool pixels = config.in_channels == 1 || config.in_channels == 3;
-  const auto data = open_data(options.data, {.split = options.split,
-                                             .image_size = config.input_size,
-                                             .channels = pixels ? config.in_channels : 0});
+  const auto model = load_model(options.model);
+  const auto& info = model->info();
+  const auto data = open_model_data(options.data, options.split, info.input_size, info.in_channels);
   const auto result = l2c::validate(*model, *data, options.validation, {}, interrupt.token());
   if (options.json) {
     say(json_text(to_json(result, *model, *data, options.validation.seed)));
@@ -81,12 +72,7 @@ void add_validate(CLI::App& app) {
   auto* command = app.add_subcommand(
       "validate", "Measure how well a model predicts noise on images of a data set.");
   auto options = std::make_shared<ValidateOptions>();
-  command->add_option("--model", options->model, "checkpoint")->required();
-  command->add_option("--arch", options->arch,
-                      "\"DiT-XL/2\", ... or a JSON file (default: what the file says)");
-  command->add_option("--weights", options->weights, "of a training checkpoint: ema or model")
-      ->check(CLI::IsMember({"ema", "model"}))
-      ->capture_default_str();
+  add_model_options(*command, options->model);
   command->add_option("--data", options->data, "as for train-dit")->required();
   command->add_option("--split", options->split,
                       "of IDX files: train or test (default: test; all of other data)");
@@ -96,7 +82,8 @@ void add_validate(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--batch-size", options->validation.batch_size, "images at a time")
       ->capture_default_str();
-  command->add_option("--device", options->device, "cpu, cuda or cuda:N")->capture_default_str();
+  command->add_option("--device", options->model.device, "cpu, cuda or cuda:N")
+      ->capture_default_str();
   command->add_option("--threads", options->threads, "CPU threads (default: all cores)");
   command->add_flag("--json", options->json, "numbers for programs");
   command->footer(

@@ -19,6 +19,9 @@ struct Term {
 // values (forecasts).
 using BranchValue = c10::SmallVector<Term, 1>;
 
+// The value that is one tensor [N, T, D].
+BranchValue single(at::Tensor tensor);
+
 namespace ops {
 
 // x_0 + gate_1 * branch_1 + gate_2 * branch_2 + ..., added up lazily: the branches wait until

@@ -32,8 +32,13 @@ class AdamW {
   // One update of every parameter that has a gradient, which is dropped afterwards.
   void step(double learning_rate);
 
-  // The norm over all gradients; scales them to at most `norm` (as clip_grad_norm_ does). Returns
-  // the norm before.
+  // Drops what is left of a step that did not come to its end.
+  void clear_gradients();
+
+  // Over all gradients; 0 when there is none.
+  [[nodiscard]] double gradient_norm() const;
+  // Scales the gradients to a norm of at most `norm` (as clip_grad_norm_ does). Returns the norm
+  // before; they stay as they are when it is not finite.
   double clip(double norm);
 
   // Moments and step counters as "PREFIX.NAME.exp_avg", "... .exp_avg_sq", "... .step".
@@ -44,6 +49,7 @@ class AdamW {
   [[nodiscard]] const std::vector<NamedTensor>& parameters() const { return parameters_; }
 
  private:
+  [[nodiscard]] std::vector<at::Tensor> gradients() const;
   std::vector<NamedTensor> parameters_;
   AdamWOptions options_;
   std::vector<at::Tensor> exp_avg_, exp_avg_sq_, steps_;

@@ -11,7 +11,7 @@ enum class LearningRateDecay { constant, cosine };
 
 // The defaults are DiT's own (train.py and section 4 of arXiv 2212.09748).
 struct DiffusionTrainingOptions {
-  std::int64_t steps = 400'000;
+  std::int64_t steps = 400'000;  // at most 10^12
   int batch_size = 256;
   // Rows of the batch that go through the model at a time, gradients added up; 0: all of them.
   // Fewer need less memory and may stay in a core's cache.

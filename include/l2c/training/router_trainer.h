@@ -29,7 +29,7 @@ struct RouterTrainingOptions {
   // Official spacing string: "20" is 20 steps. The router is for this schedule and DDIM only.
   std::string spacing = "20";
   // In all. With a target speed-up: at least so many, at most three times as many.
-  std::int64_t iterations = 10'000;
+  std::int64_t iterations = 10'000;  // at most 10^12
   int batch_size = 64;
   // AdamW's, without weight decay. 1e-3 is published, for some 10^4 iterations; a row is trained
   // once in steps / 2 iterations and must move its logits by about 3, so that small budgets need
@@ -80,7 +80,8 @@ struct RouterTrainingResult {
 // Everything lies in one folder: checkpoint-STEP.safetensors (the two newest), the model's own
 // samples where they are the data, and at the end the results. A training started again in its
 // folder goes on where the newest checkpoint ends and gives the same bits, on one machine with the
-// same number of threads, as one that never stopped. Not thread-safe.
+// same LibTorch and the same number of threads (another version or number is logged as a warning),
+// as one that never stopped. Not thread-safe.
 class RouterTrainer {
  public:
   // Locks the folder and resumes what is in it. data may be null: own samples. Throws InputError:
@@ -88,7 +89,8 @@ class RouterTrainer {
   // without a null label; a target that even reusing every branch of every cache step cannot reach
   // (the largest possible is named); a folder in use, or of a training with other options, data or
   // model (the differences are listed). More iterations than before are no difference: the training
-  // goes on; nor are save_every and report_every.
+  // goes on, and the curve keeps the row of the former last one; nor are save_every, report_every,
+  // the data's path and, without a target, the threshold. RunError: out of memory.
   RouterTrainer(std::shared_ptr<const Denoiser> model, std::shared_ptr<const DataSet> data,
                 const RouterTrainingOptions& options, const std::filesystem::path& folder);
   ~RouterTrainer();
@@ -102,8 +104,10 @@ class RouterTrainer {
   // samples are made it counts them instead, with the one value "own_samples".
   //
   // Throws Cancelled (the stop token was used: saved after the iteration that was running, and so
-  // are finished batches of own samples), RunError (the loss is not finite: names the iteration,
-  // the last checkpoint stays; disk full). A target that is missed is no error: a warning is logged
+  // are finished batches of own samples), RunError (the loss, a gradient or a logit is not finite:
+  // names the iteration, the last checkpoint stays; disk full; out of memory), InputError (own
+  // samples that are not those that the training went on; damaged ones are made again, with a
+  // warning). A target that is missed is no error: a warning is logged
   // and the result says so.
   RouterTrainingResult run(const TrainingProgressFunction& progress = {},
                            std::stop_token stop = {});

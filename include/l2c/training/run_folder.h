@@ -34,10 +34,10 @@ class RunFolder {
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
 
-  // The newest checkpoint that is whole, or nothing in a fresh folder. A damaged one is logged as a
-  // warning and set aside (".damaged"), and the one before is taken. Throws InputError when every
-  // one is damaged, and when `settings` differ from the saved ones: the message lists the
-  // differences.
+  // The newest checkpoint that is whole, or nothing in a fresh folder. A damaged or renamed one is
+  // logged as a warning and set aside (".damaged"), and the one before is taken. Throws InputError
+  // when every one is damaged, and when `settings` differ from the saved ones: the message lists
+  // the differences.
   [[nodiscard]] std::optional<SavedState> load(const TrainingSettings& settings) const;
 
   // Throws RunError (disk full, ...): the checkpoints that are there stay.

@@ -27,7 +27,8 @@ struct ValidationResult {
 
 // One timestep and noise for each image, drawn by (seed, image): the batch size changes nothing but
 // rounding. Images are given their own label. Throws InputError (data that do not fit the model,
-// fewer images than asked for), Cancelled. Thread-safe.
+// fewer images than asked for, numbers out of range), Cancelled, RunError (out of memory).
+// Thread-safe.
 ValidationResult validate(
     const Denoiser& model, const DataSet& data, const ValidationOptions& options = {},
     const std::function<void(std::int64_t done, std::int64_t of)>& progress = {},

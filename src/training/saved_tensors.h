@@ -1,0 +1,20 @@
+// What every file of a training is checked for.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "l2c/io/safetensors.h"
+
+namespace l2c {
+
+// Over everything that a resumed training reads; the metadata entry "checksum" is left out.
+std::string checksum(const io::TensorMap& tensors, const io::Metadata& metadata);
+
+// "" when there is no such entry.
+std::string metadata_value(const io::Metadata& metadata, const std::string& name);
+
+// Throws RunError that names the step and a tensor that is not finite: what must not be saved.
+void check_finite(const io::TensorMap& tensors, std::int64_t step);
+
+}  // namespace l2c
