@@ -52,7 +52,8 @@ void set_aside(const fs::path& path) {
 
 io::SafetensorsFile open_whole(const fs::path& path) {
   auto file = io::SafetensorsFile::open(path);
-  if (metadata_value(file.metadata(), "checksum") == checksum(file.tensors(), file.metadata())) {
+  if (metadata_value(file.metadata(), "checksum") ==
+      io::content_checksum(file.tensors(), file.metadata())) {
     return file;
   }
   throw InputError(fmt::format("{}: the content does not match its checksum", path.string()));
@@ -142,7 +143,7 @@ class Maker {
   void write(const fs::path& path, const DataBatch& batch) const {
     const io::TensorMap tensors{{"latents", batch.x}, {"labels", batch.y}};
     io::Metadata metadata{{"settings", settings_.to_json()}};
-    metadata["checksum"] = checksum(tensors, metadata);
+    metadata["checksum"] = io::content_checksum(tensors, metadata);
     io::write_safetensors(path, tensors, metadata);
   }
 

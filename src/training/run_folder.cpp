@@ -1,14 +1,9 @@
 #include "l2c/training/run_folder.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <charconv>
 #include <string_view>
 #include <system_error>
@@ -68,7 +63,8 @@ SavedState read(const Found& found) {
                    .tensors = file.tensors(),
                    .metadata = file.metadata(),
                    .file = found.file};
-  if (metadata_value(state.metadata, "checksum") != checksum(state.tensors, state.metadata)) {
+  if (metadata_value(state.metadata, "checksum") !=
+      io::content_checksum(state.tensors, state.metadata)) {
     throw InputError(
         fmt::format("{}: the content does not match its checksum", found.file.string()));
   }
@@ -80,53 +76,13 @@ SavedState read(const Found& found) {
   return state;
 }
 
-// Of a training, whichever it is.
-bool is_ours(std::string_view name) {
-  constexpr std::array<std::string_view, 4> results{"curve.csv", "model.safetensors",
-                                                    "router.safetensors", "heat_map.png"};
-  return step_of(name) || name.starts_with("own-samples") ||
-         std::find(results.begin(), results.end(), name) != results.end();
-}
-
-// NAME.abc123.partial: a file of ours that io::AtomicFile was writing.
-bool is_partial(std::string_view name) {
-  constexpr std::string_view end = ".partial";
-  constexpr std::size_t random_letters = 6;
-  if (!name.ends_with(end) || name.size() < end.size() + random_letters + 2) return false;
-  name.remove_suffix(end.size() + random_letters);
-  return name.ends_with('.') && is_ours(name.substr(0, name.size() - 1));
-}
-
-// What a killed training left while it was writing. Only under the lock: nobody writes here.
-void remove_partial_files(const fs::path& folder) {
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (is_partial(entry.path().filename().string())) fs::remove(entry.path(), error);
+// What a killed training left while it was writing: of our own files only, since the folder may
+// hold others.
+void remove_partial_files(const io::FolderLock& lock) {
+  for (const auto* name : {"checkpoint-", "curve.csv.", "model.safetensors.", "router.safetensors.",
+                           "heat_map.png.", "own-samples"}) {
+    lock.remove_partial_files(name);
   }
-}
-
-int lock_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) {
-    throw InputError(
-        fmt::format("cannot make the training folder '{}': {}", folder.string(), error.message()));
-  }
-  const fs::path file = folder / "lock";
-  const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (descriptor < 0) {
-    throw InputError(fmt::format("cannot write to the training folder '{}': {}", folder.string(),
-                                 std::generic_category().message(errno)));
-  }
-  // Held by the open file, so that the kernel lets go of it however the process ends.
-  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-    ::close(descriptor);
-    throw InputError(
-        fmt::format("another training is running in '{}': wait for its end, stop it, or name "
-                    "another folder",
-                    folder.string()));
-  }
-  return descriptor;
 }
 
 // Those newer than the one that is taken: they must not count as one of the two that are kept.
@@ -156,11 +112,10 @@ const at::Tensor& SavedState::tensor(const std::string& name) const {
   throw InputError(fmt::format("{} lacks {}: it is not one of this training", file.string(), name));
 }
 
-RunFolder::RunFolder(fs::path folder) : folder_(std::move(folder)), lock_(lock_folder(folder_)) {
-  remove_partial_files(folder_);
+RunFolder::RunFolder(fs::path folder)
+    : folder_(std::move(folder)), lock_(folder_, "training folder", "another training") {
+  remove_partial_files(lock_);
 }
-
-RunFolder::~RunFolder() { ::close(lock_); }
 
 std::optional<SavedState> RunFolder::load(const TrainingSettings& settings) const {
   const auto found = checkpoints(folder_);
@@ -191,7 +146,7 @@ void RunFolder::save(std::int64_t step, const io::TensorMap& tensors,
                      const TrainingSettings& settings, io::Metadata metadata) {
   metadata["step"] = fmt::format("{}", step);
   metadata["settings"] = settings.to_json();
-  metadata["checksum"] = checksum(tensors, metadata);
+  metadata["checksum"] = io::content_checksum(tensors, metadata);
   io::write_safetensors(folder_ / fmt::format("{}{:08d}{}", prefix, step, suffix), tensors,
                         metadata);
   auto found = checkpoints(folder_);

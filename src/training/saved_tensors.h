@@ -8,9 +8,6 @@
 
 namespace l2c {
 
-// Over everything that a resumed training reads; the metadata entry "checksum" is left out.
-std::string checksum(const io::TensorMap& tensors, const io::Metadata& metadata);
-
 // "" when there is no such entry.
 std::string metadata_value(const io::Metadata& metadata, const std::string& name);
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "l2c/io/folder_lock.h"
 #include "l2c/io/safetensors.h"
 #include "l2c/training/settings.h"
 
@@ -30,9 +31,6 @@ class RunFolder {
   // Creates the folder where needed and locks it until destroyed. Throws InputError when another
   // process (or another RunFolder of this one) has it locked, or when it cannot be written to.
   explicit RunFolder(std::filesystem::path folder);
-  ~RunFolder();
-  RunFolder(const RunFolder&) = delete;
-  RunFolder& operator=(const RunFolder&) = delete;
 
   // The newest checkpoint that is whole, or nothing in a fresh folder. A damaged or renamed one is
   // logged as a warning and set aside (".damaged"), and the one before is taken. Throws InputError
@@ -48,7 +46,7 @@ class RunFolder {
 
  private:
   std::filesystem::path folder_;
-  int lock_ = -1;
+  io::FolderLock lock_;
 };
 
 }  // namespace l2c
