@@ -137,7 +137,7 @@ TEST(OwnSamples, OthersThanThoseTrainedOnAreRefused) {
     io::TensorMap tensors = file.tensors();
     tensors["latents"] = tensors["latents"] + 1e-6;
     io::Metadata metadata = file.metadata();
-    metadata["checksum"] = checksum(tensors, metadata);
+    metadata["checksum"] = io::content_checksum(tensors, metadata);
     io::write_safetensors(path, tensors, metadata);
   }
   EXPECT_THAT([&] { train(tiny_options(), folder, nullptr); },
