@@ -79,9 +79,12 @@ SavedState read(const Found& found) {
 // What a killed training left while it was writing: of our own files only, since the folder may
 // hold others.
 void remove_partial_files(const io::FolderLock& lock) {
-  for (const auto* name : {"checkpoint-", "curve.csv.", "model.safetensors.", "router.safetensors.",
+  for (const auto* name : {"curve.csv.", "model.safetensors.", "router.safetensors.",
                            "heat_map.png.", "own-samples"}) {
     lock.remove_partial_files(name);
+  }
+  for (const char digit : {'0', '1', '2', '3', '4', '5', '6', '7', '8', '9'}) {
+    lock.remove_partial_files(fmt::format("{}{}", prefix, digit));
   }
 }
 
