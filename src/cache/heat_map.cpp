@@ -1,12 +1,10 @@
 #include "l2c/cache/heat_map.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 
-#include "l2c/core/error.h"
+#include "l2c/cache/policies.h"
 
 namespace l2c {
 
@@ -46,8 +44,8 @@ void fill(io::Bitmap& bitmap, int top, int left, int size, const Colour& colour)
 
 int left_of(int unit) { return margin + unit * (cell + gap) + unit / 2 * block_gap; }
 
-void draw_cell(io::Bitmap& bitmap, int top, int left, double score, double threshold) {
-  const bool computes = static_cast<float>(score) > static_cast<float>(threshold);
+void draw_cell(io::Bitmap& bitmap, int top, int left, bool computes, double score,
+               double threshold) {
   if (computes) {
     const double share = threshold < 1 ? (score - threshold) / (1 - threshold) : 1;
     fill(bitmap, top, left, cell, between(computed_low, computed_high, share));
@@ -58,13 +56,26 @@ void draw_cell(io::Bitmap& bitmap, int top, int left, double score, double thres
   fill(bitmap, top + inset, left + inset, cell - 2 * inset, between(reused, reused_high, share));
 }
 
+// What a run of the schedule that the router was trained for would do.
+CachePlan plan_of(const Router& router, double threshold) {
+  const auto& info = router.info();
+  RunShape shape{.blocks = router.units() / 2,
+                 .evaluations = {},
+                 .passes = 1,
+                 .spacing = info.spacing,
+                 .sampler = info.sampler,
+                 .fingerprint = info.model_fingerprint};
+  for (int k = 0; k < router.rows(); ++k) {
+    shape.evaluations.push_back(
+        {.index = k, .count = router.rows(), .time = 0, .row = router.rows() - 1 - k, .pass = 0});
+  }
+  return *LearnedRouter(router, threshold).plan(shape);
+}
+
 }  // namespace
 
 io::Bitmap draw_router(const Router& router, double threshold) {
-  if (!(threshold >= 0 && threshold <= 1)) {
-    throw InputError(
-        fmt::format("the router threshold must be between 0 and 1, not {}", threshold));
-  }
+  const CachePlan plan = plan_of(router, threshold);
   io::Bitmap bitmap{.width = left_of(router.units() - 1) + cell + margin,
                     .height = 2 * margin + router.rows() * (cell + gap) - gap,
                     .channels = 3,
@@ -72,12 +83,13 @@ io::Bitmap draw_router(const Router& router, double threshold) {
   bitmap.pixels.assign(static_cast<std::size_t>(bitmap.width) *
                            static_cast<std::size_t>(bitmap.height) * background.size(),
                        background[0]);
-  for (int row = 0; row < router.rows(); ++row) {
-    const int top = margin + (router.rows() - 1 - row) * (cell + gap);
-    const bool cache_step = row % 2 == 0 && row + 1 < router.rows();
+  for (int k = 0; k < plan.evaluations(); ++k) {
+    const int row = router.rows() - 1 - k;
+    const int top = margin + k * (cell + gap);
     for (int unit = 0; unit < router.units(); ++unit) {
-      if (cache_step) {
-        draw_cell(bitmap, top, left_of(unit), router.score(row, unit), threshold);
+      if (plan.cache_step(k)) {
+        draw_cell(bitmap, top, left_of(unit), plan.computes(k, unit), router.score(row, unit),
+                  threshold);
       } else {
         fill(bitmap, top, left_of(unit), cell, full);
       }

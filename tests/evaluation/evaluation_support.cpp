@@ -112,13 +112,4 @@ SampledImages all_images(const SampleSet& set) {
   return {.images = at::cat(images), .labels = at::cat(labels)};
 }
 
-std::vector<std::string> files_in(const std::filesystem::path& folder) {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    names.push_back(entry.path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 }  // namespace l2c::test

@@ -81,7 +81,4 @@ TensorData random_data(std::int64_t images, std::uint64_t seed = 5, int size = i
 // All images and labels of a set.
 SampledImages all_images(const SampleSet& set);
 
-// The names of the files in a folder, sorted.
-std::vector<std::string> files_in(const std::filesystem::path& folder);
-
 }  // namespace l2c::test

@@ -186,7 +186,7 @@ TEST_F(EvaluatorTest, RefusesAWorkFolderOfOtherSettingsBeforeSamplingAnything) {
                        options(), work);
       },
       testing::ThrowsMessage<InputError>(HasSubstr("guidance: 5 in the folder, 2 now")));
-  EXPECT_THAT(test::files_in(work), testing::ElementsAre("every-2"));
+  EXPECT_THAT(test::names_in(work), testing::ElementsAre("every-2"));
 }
 
 TEST_F(EvaluatorTest, SharesItsWorkFolderButNotASampleSet) {

@@ -112,7 +112,7 @@ TEST(Reference, KeptIsNotMeasuredAgain) {
   get(test::random_data(60), 20);
   get(test::random_data(60), 20);
   EXPECT_EQ(measured, 1);
-  EXPECT_THAT(test::files_in(folder),
+  EXPECT_THAT(test::names_in(folder),
               testing::ElementsAre("lock", "reference-data-quadrant.safetensors"));
   get(test::random_data(60), 30);
   EXPECT_EQ(measured, 2);
@@ -195,7 +195,7 @@ TEST(Reference, ClearsWhatAKilledMeasurementLeft) {
   std::ofstream(folder / "reference-data-quadrant.safetensors.abc123.partial") << "half";
   std::ofstream(folder / "eval.json.abc123.partial") << "somebody else's";
   (void)kept_reference(folder, test::random_data(60), test::QuadrantNetwork());
-  EXPECT_THAT(test::files_in(folder), testing::ElementsAre("eval.json.abc123.partial", "lock",
+  EXPECT_THAT(test::names_in(folder), testing::ElementsAre("eval.json.abc123.partial", "lock",
                                                            "reference-data-quadrant.safetensors"));
 }
 

@@ -90,7 +90,7 @@ TEST(SampleSet, KeepsWhatIsThere) {
   const auto folder = test::scratch();
   const auto first = sample(small_options(), folder);
   std::vector<fs::file_time_type> times;
-  for (const auto& name : test::files_in(folder))
+  for (const auto& name : test::names_in(folder))
     times.push_back(fs::last_write_time(folder / name));
   std::vector<SampleSetProgress> seen;
   const auto second =
@@ -103,7 +103,7 @@ TEST(SampleSet, KeepsWhatIsThere) {
   // The seconds are those of the sampling, not of the second look.
   EXPECT_EQ(first.cost().denoise_seconds, second.cost().denoise_seconds);
   std::size_t k = 0;
-  for (const auto& name : test::files_in(folder)) {
+  for (const auto& name : test::names_in(folder)) {
     EXPECT_EQ(fs::last_write_time(folder / name), times[k++]);
   }
 }
@@ -112,7 +112,7 @@ TEST(SampleSet, CancelledItGoesOnToTheSameBits) {
   const auto folder = test::scratch();
   const auto message = cancel_after(8, small_options(), folder);
   EXPECT_THAT(message, AllOf(HasSubstr("8 of 20 images"), HasSubstr(folder.string())));
-  EXPECT_THAT(test::files_in(folder), ElementsAre("lock", "shard-00000.safetensors"));
+  EXPECT_THAT(test::names_in(folder), ElementsAre("lock", "shard-00000.safetensors"));
   // In the middle of a shard: what is finished stays.
   EXPECT_THAT(cancel_after(10, small_options(), folder), HasSubstr("8 of 20 images"));
   std::int64_t found = -1;
@@ -216,7 +216,7 @@ TEST(SampleSet, RefusesAFolderOfOtherSettings) {
   }
   EXPECT_THAT([&] { (void)SampleSet::sample(test::pixel_pipeline(2), small_options(8), folder); },
               testing::ThrowsMessage<InputError>(HasSubstr("model: ")));
-  EXPECT_THAT(test::files_in(folder), ElementsAre("lock", "shard-00000.safetensors"));
+  EXPECT_THAT(test::names_in(folder), ElementsAre("lock", "shard-00000.safetensors"));
 }
 
 TEST(SampleSet, TellsOtherSettingsWithoutSampling) {
@@ -246,7 +246,7 @@ TEST(SampleSet, IsMadeByOneAtATime) {
     EXPECT_THAT([&] { (void)sample(small_options(), folder); },
                 testing::ThrowsMessage<InputError>(AllOf(
                     HasSubstr("another evaluation is running in"), HasSubstr(folder.string()))));
-    EXPECT_THAT(test::files_in(folder), ElementsAre("lock"));
+    EXPECT_THAT(test::names_in(folder), ElementsAre("lock"));
   }
   // While it samples, nobody else gets in.
   (void)SampleSet::sample(
@@ -260,7 +260,7 @@ TEST(SampleSet, ClearsWhatAKilledCallLeft) {
   std::ofstream(folder / "shard-00001.safetensors.abc123.partial") << "half";
   std::ofstream(folder / "mine.png.abc123.partial") << "not of a sample set";
   (void)sample(small_options(8), folder);
-  EXPECT_THAT(test::files_in(folder),
+  EXPECT_THAT(test::names_in(folder),
               ElementsAre("lock", "mine.png.abc123.partial", "shard-00000.safetensors"));
 }
 

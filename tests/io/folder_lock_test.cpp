@@ -5,7 +5,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <csignal>
 #include <fstream>
 #include <utility>
@@ -24,15 +23,6 @@ using testing::HasSubstr;
 using testing::ThrowsMessage;
 
 FolderLock lock(const fs::path& folder) { return {folder, "work folder", "another evaluation"}; }
-
-std::vector<std::string> names(const fs::path& folder) {
-  std::vector<std::string> found;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    found.push_back(entry.path().filename().string());
-  }
-  std::sort(found.begin(), found.end());
-  return found;
-}
 
 TEST(FolderLock, HasOneHolderAtATime) {
   const auto folder = l2c::test::scratch() / "a/b";
@@ -77,10 +67,11 @@ TEST(FolderLock, RemovesPartialFilesOfAName) {
   }
   const FolderLock held = lock(folder);
   held.remove_partial_files("shard-");
-  EXPECT_THAT(names(folder), ElementsAre("lock", "other.png.abc123.partial", "shard-.partial",
-                                         "shard-1.safetensors", "shard-notes.partial"));
+  EXPECT_THAT(l2c::test::names_in(folder),
+              ElementsAre("lock", "other.png.abc123.partial", "shard-.partial",
+                          "shard-1.safetensors", "shard-notes.partial"));
   held.remove_partial_files();
-  EXPECT_THAT(names(folder),
+  EXPECT_THAT(l2c::test::names_in(folder),
               ElementsAre("lock", "shard-.partial", "shard-1.safetensors", "shard-notes.partial"));
 }
 

@@ -132,18 +132,8 @@ TEST(BadRequest, RouterThatDoesNotFit) {
               HasSubstr("aaaa"));
 }
 
-// A dit_tiny whose null label is missing (class_dropout_prob 0).
-std::shared_ptr<const DiT> without_null_label() {
-  auto config = test::tiny_config();
-  config.class_dropout_prob = 0;
-  auto checkpoint = test::tiny_checkpoint();
-  auto& table = checkpoint.tensors.at("y_embedder.embedding_table.weight");
-  table = table.narrow(0, 0, config.num_classes).clone();
-  return DiT::load(config, checkpoint);
-}
-
 TEST(BadRequest, GuidanceWithoutANullLabel) {
-  const Pipeline pipeline(without_null_label());
+  const Pipeline pipeline(test::tiny_model_without_null_label());
   EXPECT_FALSE(pipeline.summary().can_be_guided);
   auto request = good();
   request.steps = 2;

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+
 #include <unistd.h>
+#include <algorithm>
 
 #include <cstdlib>
 #include <limits>
@@ -86,6 +88,15 @@ std::filesystem::path scratch() {
   auto path = root.path / std::to_string(next++);
   std::filesystem::create_directories(path);
   return path;
+}
+
+std::vector<std::string> names_in(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 double relative_error(const at::Tensor& actual, const at::Tensor& expected) {

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "l2c/core/torch.h"
 #include "l2c/io/safetensors.h"
@@ -18,6 +19,9 @@ std::filesystem::path source_dir();
 std::filesystem::path shared_reference(const std::string& name);
 // A fresh folder for one test, removed when the process ends.
 std::filesystem::path scratch();
+
+// The names of what lies in a folder, sorted.
+std::vector<std::string> names_in(const std::filesystem::path& folder);
 
 // Where golden tests run: the CPU, or $L2C_TEST_DEVICE ("cuda:0"; the ctest label gpu sets it). A
 // program whose device is not there skips all its tests with a message.

@@ -25,6 +25,16 @@ inline std::shared_ptr<const DiT> tiny_model() {
   return DiT::load(tiny_config(), tiny_checkpoint(), device());
 }
 
+// The tiny model without a null label (class_dropout_prob 0): it cannot be guided.
+inline std::shared_ptr<const DiT> tiny_model_without_null_label() {
+  auto config = tiny_config();
+  config.class_dropout_prob = 0;
+  auto checkpoint = tiny_checkpoint();
+  auto& table = checkpoint.tensors.at("y_embedder.embedding_table.weight");
+  table = table.narrow(0, 0, config.num_classes).clone();
+  return DiT::load(config, checkpoint);
+}
+
 inline std::filesystem::path fashion_model() {
   return source_dir() / "assets/fashion-mnist/dit.safetensors";
 }

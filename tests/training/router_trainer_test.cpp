@@ -311,17 +311,8 @@ TEST(RouterTrainer, DataThatDoNotFitTheModel) {
   fails(tensor_data(at::zeros({2, 4, 8, 8}), labels, 11, "many"), "have 11 classes");
 }
 
-std::shared_ptr<const DiT> model_without_null_label() {
-  auto config = test::tiny_config();
-  config.class_dropout_prob = 0;
-  auto checkpoint = test::tiny_checkpoint();
-  auto& table = checkpoint.tensors.at("y_embedder.embedding_table.weight");
-  table = table.narrow(0, 0, config.num_classes).clone();
-  return DiT::load(config, checkpoint);
-}
-
 TEST(RouterTrainer, AModelWithoutANullLabel) {
-  const auto model = model_without_null_label();
+  const auto model = test::tiny_model_without_null_label();
   auto options = tiny_options(2);
   EXPECT_THAT([&] { RouterTrainer(model, tiny_data(), options, test::scratch()); },
               ThrowsMessage<InputError>(AllOf(HasSubstr("set label dropout to 0 instead of 0.1"),

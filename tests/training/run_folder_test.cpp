@@ -5,7 +5,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <fstream>
 
 #include "l2c/core/error.h"
@@ -30,15 +29,6 @@ TrainingSettings some_settings(double rate = 1e-4) {
 
 io::TensorMap some_tensors(float value) {
   return {{"weights", at::full({3}, value)}, {"step", at::full({}, 4, at::kLong)}};
-}
-
-std::vector<std::string> names(const fs::path& folder) {
-  std::vector<std::string> found;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    found.push_back(entry.path().filename().string());
-  }
-  std::sort(found.begin(), found.end());
-  return found;
 }
 
 TEST(RunFolder, AFreshOneIsMadeAndHasNothing) {
@@ -68,8 +58,9 @@ TEST(RunFolder, KeepsTheTwoNewest) {
   for (const int step : {5, 10, 100, 1000}) {
     folder.save(step, some_tensors(static_cast<float>(step)), some_settings());
   }
-  EXPECT_THAT(names(path), testing::ElementsAre("checkpoint-00000100.safetensors",
-                                                "checkpoint-00001000.safetensors", "lock"));
+  EXPECT_THAT(test::names_in(path),
+              testing::ElementsAre("checkpoint-00000100.safetensors",
+                                   "checkpoint-00001000.safetensors", "lock"));
   EXPECT_EQ(folder.load(some_settings())->step, 1000);
 }
 
@@ -89,8 +80,8 @@ TEST(RunFolder, TakesTheOneBeforeADamagedOneAndSaysSo) {
   EXPECT_THAT(warning, HasSubstr("does not match its checksum"));
   // The damaged one does not push the good one out.
   folder.save(2, some_tensors(2), some_settings());
-  EXPECT_THAT(names(path), testing::IsSupersetOf({"checkpoint-00000001.safetensors",
-                                                  "checkpoint-00000002.safetensors"}));
+  EXPECT_THAT(test::names_in(path), testing::IsSupersetOf({"checkpoint-00000001.safetensors",
+                                                           "checkpoint-00000002.safetensors"}));
 }
 
 TEST(RunFolder, TruncatedCountsAsDamaged) {
@@ -161,8 +152,9 @@ TEST(RunFolder, ClearsWhatAKilledSaveLeft) {
   std::ofstream(path / "mine.csv.0vcf4r.partial") << "not ours";
   std::ofstream(path / "checkpoint-of-mine.pt.0vcf4r.partial") << "not ours";
   const RunFolder folder(path);
-  EXPECT_THAT(names(path), testing::ElementsAre("checkpoint-of-mine.pt.0vcf4r.partial", "lock",
-                                                "mine.csv.0vcf4r.partial", "mine.partial"));
+  EXPECT_THAT(test::names_in(path),
+              testing::ElementsAre("checkpoint-of-mine.pt.0vcf4r.partial", "lock",
+                                   "mine.csv.0vcf4r.partial", "mine.partial"));
 }
 
 TEST(RunFolder, AFileInItsPlaceIsAnError) {
