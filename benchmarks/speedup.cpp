@@ -16,11 +16,11 @@ namespace {
 
 struct Options {
   std::string model = "assets/fashion-mnist/dit.safetensors";
-  std::string router = "assets/fashion-mnist/router20_fast.pt";
+  std::string router = "assets/fashion-mnist/router20_fast.safetensors";
   double threshold = 0.1;
   int steps = 20;
   int batch = 16;
-  double cfg_scale = 3;
+  double cfg_scale = 1.5;
   int repeat = 9;
   int threads = 1;
   bool full_only = false;

@@ -227,17 +227,24 @@ TEST_F(DitTinyForward, LabelBeyondTheTableIsNotRead) {
   EXPECT_ANY_THROW(dit->forward(in.x, in.t, at::full_like(in.y, -1), runner));
 }
 
-TEST(FashionForward, Output) {
-  const auto golden = io::SafetensorsFile::open(test::data("fashion_mnist/forward.safetensors"));
-  const auto checkpoint =
-      io::open_checkpoint(test::source_dir() / "assets/fashion-mnist/dit.safetensors");
+void expect_output(const std::filesystem::path& model, const std::string& golden_name) {
+  const auto golden = io::SafetensorsFile::open(test::data(golden_name + ".safetensors"));
+  const auto checkpoint = io::open_checkpoint(model);
   const auto dit = DiT::load(resolve_dit_config("", checkpoint), checkpoint, test::device());
   const auto in = test::input_of(golden);
   const c10::InferenceMode inference;
   ComputeAllRunner runner;
   test::expect_close(dit->forward(in.x, in.t, in.y, runner), golden.tensor("output"), 1e-5,
-                     "fashion_mnist/forward: output");
+                     golden_name + ": output");
 }
+
+TEST(FashionForward, Output) {
+  const auto model = test::shared_reference("fashion_mnist/dit.safetensors");
+  if (model.empty()) GTEST_SKIP() << "shared/reference is not here: it holds the provisional model";
+  expect_output(model, "fashion_mnist/forward");
+}
+
+TEST(DemoModelForward, Output) { expect_output(test::demo_model(), "demo_model/forward"); }
 
 }  // namespace
 }  // namespace l2c

@@ -15,11 +15,11 @@ TEST(SincosPositions, DitTiny) {
                      "dit_tiny/forward: pos_embed made here");
 }
 
-TEST(SincosPositions, FashionMnist) {
+TEST(SincosPositions, DemoModel) {
   const auto file =
       io::SafetensorsFile::open(test::source_dir() / "assets/fashion-mnist/dit.safetensors");
   test::expect_close(sincos_positions(128, 7), file.tensor("pos_embed"), 1e-6,
-                     "fashion_mnist: pos_embed made here");
+                     "demo_model: pos_embed made here");
 }
 
 TEST(SincosPositions, TheColumnHalfComesFirst) {

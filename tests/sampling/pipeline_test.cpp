@@ -244,7 +244,7 @@ TEST(Pipeline, ServesSeveralThreads) {
 }
 
 TEST(Pipeline, LoadsAFileThatSaysItsArchitecture) {
-  const auto pipeline = Pipeline::load(test::fashion_model());
+  const auto pipeline = Pipeline::load(test::demo_model());
   EXPECT_TRUE(pipeline.summary().makes_pixels);
   EXPECT_TRUE(pipeline.summary().can_be_guided);
   EXPECT_EQ(pipeline.summary().num_classes, 10);

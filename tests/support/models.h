@@ -35,7 +35,8 @@ inline std::shared_ptr<const DiT> tiny_model_without_null_label() {
   return DiT::load(config, checkpoint);
 }
 
-inline std::filesystem::path fashion_model() {
+// The shipped one.
+inline std::filesystem::path demo_model() {
   return source_dir() / "assets/fashion-mnist/dit.safetensors";
 }
 

@@ -23,6 +23,9 @@ ASSETS = ROOT / "assets/fashion-mnist"
 SHARED = Path(os.environ.get("L2C_SHARED", ROOT.parent / "shared")) / "reference"
 TINY = ["--model", DATA / "dit_tiny/weights.safetensors", "--arch", DATA / "dit_tiny/config.json"]
 FASHION = ["--model", ASSETS / "dit.safetensors"]
+FAST = ASSETS / "router20_fast.safetensors"
+QUALITY = ASSETS / "router20_quality.safetensors"
+OFFICIAL_LAYOUT = DATA / "fashion_mnist/router20_fast.pt"  # of another model of the same shape: 93 of 160 at 0.1
 
 
 def l2c(*arguments, timeout=120):
@@ -98,19 +101,18 @@ class Sample(Case):
             self.assertEqual(numbers["computed"] + numbers["reused"], 320)
             return numbers["computed"]
 
-        router = ["--router", ASSETS / "router20_fast.pt"]
         self.assertEqual(computed(), 320)
-        self.assertEqual(computed(*router, "--threshold", 0.1), 320 - 93)
-        self.assertEqual(computed(*router, "--threshold", 0.5), 320 - 113)
-        self.assertEqual(computed("--router", ASSETS / "router20_quality.pt", "--threshold", 0.1), 320 - 54)
+        self.assertEqual(computed("--router", FAST, "--threshold", 0.1), 320 - 113)
+        self.assertEqual(computed("--router", FAST, "--threshold", 0.5), 320 - 118)
+        self.assertEqual(computed("--router", QUALITY, "--threshold", 0.1), 320 - 64)
+        self.assertEqual(computed("--router", OFFICIAL_LAYOUT, "--threshold", 0.1), 320 - 93)
         self.assertEqual(computed("--cache-every", 2), 160)
 
     def test_compare_shows_both_runs(self):
         out, stats = self.folder / "c.png", self.folder / "c.json"
-        text = self.ok("sample", *FASHION, "--router", ASSETS / "router20_fast.pt", "--threshold",
-                       0.1, "--labels", "0,9", "--per-class", 3, "--cfg-scale", 3, "--compare",
-                       "--out", out, "--stats", stats)
-        for word in ("93 of 160", "PSNR", "ideal", "measured"):
+        text = self.ok("sample", *FASHION, "--router", FAST, "--threshold", 0.1, "--labels", "0,9",
+                       "--per-class", 3, "--cfg-scale", 3, "--compare", "--out", out, "--stats", stats)
+        for word in ("113 of 160", "PSNR", "ideal", "measured"):
             self.assertIn(word, text)
         numbers = json.loads(stats.read_text())
         self.assertEqual(numbers["compare"]["full"]["computed"], 320)
@@ -194,15 +196,15 @@ class Plan(Case):
 
     def test_heat_map_of_the_demo_router(self):
         text = self.ok("plan", "--arch", ASSETS / "config.json", "--router",
-                       ASSETS / "router20_fast.pt", "--threshold", 0.1)
-        self.assertIn("93 of 160", text)
+                       FAST, "--threshold", 0.1)
+        self.assertIn("113 of 160", text)
         rows = [line for line in text.splitlines() if line.endswith("full")]
         self.assertEqual(len(rows), 10)
         cells = sum(line[12:28].count(".") for line in text.splitlines()[1:21])
-        self.assertEqual(cells, 93)
+        self.assertEqual(cells, 113)
 
     def test_target_speedup_chooses_the_threshold(self):
-        options = ["--arch", ASSETS / "config.json", "--router", ASSETS / "router20_fast.pt"]
+        options = ["--arch", ASSETS / "config.json", "--router", FAST]
         chosen = self.plan(*options, "--target-speedup", 1.25)
         self.assertGreaterEqual(chosen["ideal_speedup"], 1.25)
         again = self.plan(*options, "--threshold", repr(chosen["threshold"]))
@@ -232,11 +234,10 @@ class Inspect(Case):
         self.assertEqual((seen["section"], seen["config"]["hidden_size"]), ("ema", 64))
 
     def test_routers_of_both_formats(self):
-        published = self.inspect(ASSETS / "router20_fast.pt")
-        own = self.inspect(ASSETS / "router20_fast.safetensors")
-        self.assertEqual((published["kind"], published["steps"], published["blocks"]), ("router", 20, 8))
-        self.assertEqual(published["reuse"][0]["reused"], 93)
-        self.assertEqual(own["reuse"], published["reuse"])
+        official, own = self.inspect(OFFICIAL_LAYOUT), self.inspect(FAST)
+        for router, reused in ((official, 93), (own, 113)):
+            self.assertEqual((router["kind"], router["steps"], router["blocks"]), ("router", 20, 8))
+            self.assertEqual(router["reuse"][0]["reused"], reused)
         self.assertEqual(own["model_fingerprint"],
                          self.inspect(ASSETS / "dit.safetensors")["fingerprint"])
 
@@ -360,7 +361,7 @@ class BadInput(Case):
     def test_routers(self):
         router = ["--router", DATA / "l2c/router_random.pt"]
         self.fashion(*router, "--steps", 20, says=["router_random.pt", "4", "8"])
-        own = ["--router", ASSETS / "router20_fast.pt"]
+        own = ["--router", FAST]
         self.fashion(*own, "--steps", 10, says=["20", "10"])
         self.fashion(*own, "--spacing", "ddim20", says=["\"20\"", "\"ddim20\""])
         self.fashion(*own, "--threshold", 1.5, says=["1.5", "1"])
@@ -462,7 +463,7 @@ class BadInput(Case):
     def test_names_that_are_not_utf8(self):
         router = os.fsencode(self.folder.parent / f"{self.folder.name}.") + b"\xff.pt"
         with open(router, "wb") as file:
-            file.write((ASSETS / "router20_fast.pt").read_bytes())
+            file.write(OFFICIAL_LAYOUT.read_bytes())
         self.addCleanup(os.unlink, router)
         done = subprocess.run([PROGRAM, "plan", "--json", "--arch", str(ASSETS / "config.json"),
                                "--router", router], capture_output=True)

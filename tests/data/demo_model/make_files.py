@@ -67,7 +67,7 @@ class Cache:
 
 def sample(model, diffusion, z, labels, router, threshold):
     cache = Cache(model, router, threshold)
-    both = torch.cat([labels, torch.full_like(labels, model.num_classes)])
+    both = torch.cat([labels, torch.full_like(labels, model.y_embedder.num_classes)])
 
     def guided(x, t, **_):
         half = x[: len(x) // 2]
