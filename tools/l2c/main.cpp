@@ -14,6 +14,7 @@
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
 #include "l2c/core/torch_errors.h"
+#include "memory.h"
 
 namespace {
 
@@ -61,7 +62,9 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_freed_memory();
   try {
+    keep_freed_memory();
     l2c::set_log_handler([](l2c::LogLevel level, std::string_view message) {
       if (level == l2c::LogLevel::warning) complain(fmt::format("note: {}", message));
     });
