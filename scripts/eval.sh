@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# eval.sh PROGRAM: makes the numbers of assets/fashion-mnist/eval.json and eval50.json again, in out/ (hours; stopped and
-# started again, it goes on). IMAGES and SEEDS make a smaller one: IMAGES=200 SEEDS=0 make eval.
+# eval.sh PROGRAM: makes the numbers of assets/fashion-mnist/eval.json again, and the like with 50 steps, as out/eval.json
+# and out/eval50.json (hours; stopped and started again, it goes on). IMAGES and SEEDS make smaller ones:
+# IMAGES=200 SEEDS=0 make eval.
 set -euo pipefail
 
 program=$1

@@ -4,8 +4,6 @@
 #include <array>
 #include <cmath>
 
-#include "l2c/cache/policies.h"
-
 namespace l2c {
 
 namespace {
@@ -56,26 +54,11 @@ void draw_cell(io::Bitmap& bitmap, int top, int left, bool computes, double scor
   fill(bitmap, top + inset, left + inset, cell - 2 * inset, between(reused, reused_high, share));
 }
 
-// What a run of the schedule that the router was trained for would do.
-CachePlan plan_of(const Router& router, double threshold) {
-  const auto& info = router.info();
-  RunShape shape{.blocks = router.units() / 2,
-                 .evaluations = {},
-                 .passes = 1,
-                 .spacing = info.spacing,
-                 .sampler = info.sampler,
-                 .fingerprint = info.model_fingerprint};
-  for (int k = 0; k < router.rows(); ++k) {
-    shape.evaluations.push_back(
-        {.index = k, .count = router.rows(), .time = 0, .row = router.rows() - 1 - k, .pass = 0});
-  }
-  return *LearnedRouter(router, threshold).plan(shape);
-}
-
 }  // namespace
 
-io::Bitmap draw_router(const Router& router, double threshold) {
-  const CachePlan plan = plan_of(router, threshold);
+io::Bitmap draw_router(const LearnedRouter& learned, const RunShape& shape) {
+  const Router& router = learned.router();
+  const CachePlan plan = learned.plan(shape).value();
   io::Bitmap bitmap{.width = left_of(router.units() - 1) + cell + margin,
                     .height = 2 * margin + router.rows() * (cell + gap) - gap,
                     .channels = 3,
@@ -84,12 +67,12 @@ io::Bitmap draw_router(const Router& router, double threshold) {
                            static_cast<std::size_t>(bitmap.height) * background.size(),
                        background[0]);
   for (int k = 0; k < plan.evaluations(); ++k) {
-    const int row = router.rows() - 1 - k;
+    const int row = shape.evaluations[static_cast<std::size_t>(k)].row;
     const int top = margin + k * (cell + gap);
     for (int unit = 0; unit < router.units(); ++unit) {
       if (plan.cache_step(k)) {
         draw_cell(bitmap, top, left_of(unit), plan.computes(k, unit), router.score(row, unit),
-                  threshold);
+                  learned.threshold());
       } else {
         fill(bitmap, top, left_of(unit), cell, full);
       }

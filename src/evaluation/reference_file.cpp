@@ -141,7 +141,8 @@ ReferenceStatistics kept_reference(const fs::path& folder, const DataSet& data,
     kept = load_kept(file);
     if (kept && belongs_to(*kept, info, network, options)) return std::move(*kept);
   }
-  held.lock.remove_partial_files("reference-");
+  held.lock.remove_partial_files(
+      [](std::string_view name) { return name.starts_with("reference-"); });
   auto reference = measure_reference(data, network, options, progress, std::move(stop));
   save_reference(file, reference);
   return reference;

@@ -267,7 +267,7 @@ SampleSet SampleSet::sample(const Pipeline& pipeline, const SampleSetOptions& op
                             std::stop_token stop) {
   check(pipeline, options, folder);  // what does not fit fails here, before the folder is made
   const io::FolderLock lock(folder, "folder", "another evaluation");
-  lock.remove_partial_files("shard-");
+  lock.remove_partial_files([](std::string_view name) { return name.starts_with("shard-"); });
   SampleSet set;
   set.files_ = Work(pipeline, options, folder, progress, std::move(stop))();
   Collector collector;

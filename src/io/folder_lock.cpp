@@ -39,13 +39,13 @@ int open_locked(const fs::path& folder, const std::string& folder_name) {
                                std::generic_category().message(reason)));
 }
 
-// NAME.abc123.partial: a file that AtomicFile was writing.
-bool is_partial(std::string_view name, std::string_view prefix) {
+// NAME of NAME.abc123.partial, which AtomicFile was writing; empty: it is no such file.
+std::string_view finished_name(std::string_view partial) {
   constexpr std::string_view end = ".partial";
-  constexpr std::size_t random_letters = 6;
-  if (!name.starts_with(prefix) || !name.ends_with(end)) return false;
-  if (name.size() < end.size() + random_letters + 2) return false;
-  return name[name.size() - end.size() - random_letters - 1] == '.';
+  constexpr std::size_t added = std::string_view(".abc123").size() + end.size();
+  if (!partial.ends_with(end) || partial.size() <= added) return {};
+  const auto name = partial.substr(0, partial.size() - added);
+  return partial[name.size()] == '.' ? name : std::string_view{};
 }
 
 }  // namespace
@@ -76,10 +76,13 @@ FolderLock::~FolderLock() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-void FolderLock::remove_partial_files(std::string_view prefix) const {
+void FolderLock::remove_partial_files(
+    const std::function<bool(std::string_view name)>& ours) const {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder_, error)) {
-    if (is_partial(entry.path().filename().string(), prefix)) fs::remove(entry.path(), error);
+    const std::string partial = entry.path().filename().string();
+    const auto name = finished_name(partial);
+    if (!name.empty() && ours(name)) fs::remove(entry.path(), error);
   }
 }
 

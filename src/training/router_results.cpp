@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "l2c/cache/heat_map.h"
-#include "l2c/cache/policies.h"
 #include "l2c/io/png.h"
 
 namespace l2c {
@@ -29,13 +28,13 @@ RouterPrice price_of(int steps, const ForwardCost& cost) {
 }
 
 std::vector<std::filesystem::path> write_results(const std::filesystem::path& folder,
-                                                 const Router& router, double threshold,
-                                                 const Curve& curve) {
+                                                 const LearnedRouter& learned,
+                                                 const RunShape& shape, const Curve& curve) {
   std::vector<std::filesystem::path> files{folder / "router.safetensors", folder / "curve.csv",
                                            folder / "heat_map.png"};
-  router.save(files[0]);
+  learned.router().save(files[0]);
   curve.write_csv(files[1]);
-  io::write_png(files[2], draw_router(router, threshold));
+  io::write_png(files[2], draw_router(learned, shape));
   return files;
 }
 

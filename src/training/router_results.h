@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "l2c/cache/policy.h"
+#include "l2c/cache/policies.h"
 #include "l2c/cache/pricing.h"
 #include "l2c/cache/router.h"
 #include "l2c/core/torch.h"
@@ -24,9 +24,10 @@ PlanCost price_router(const Router& router, double threshold, const RunShape& sh
 // The same arithmetic in parts: price_of(...).speedup(MACs saved) is price_router's ideal_speedup.
 RouterPrice price_of(int steps, const ForwardCost& cost);
 
-// router.safetensors, curve.csv and heat_map.png, each aside and renamed; returns their paths.
+// The router, its curve and its picture for runs of this shape: router.safetensors, curve.csv and
+// heat_map.png, each aside and renamed; returns their paths.
 std::vector<std::filesystem::path> write_results(const std::filesystem::path& folder,
-                                                 const Router& router, double threshold,
-                                                 const Curve& curve);
+                                                 const LearnedRouter& learned,
+                                                 const RunShape& shape, const Curve& curve);
 
 }  // namespace l2c

@@ -228,7 +228,8 @@ struct RouterTrainer::Impl {
                              .threshold = options.threshold,
                              .lambda = lambda(),
                              .training = describe(options, step, data->info().description)});
-    auto files = write_results(folder.path(), trained, options.threshold, curve);
+    auto files =
+        write_results(folder.path(), LearnedRouter(trained, options.threshold), shape, curve);
     const bool reached = !controller || controller->within(cost.ideal_speedup);
     if (!reached) {
       log::warning(fmt::format(

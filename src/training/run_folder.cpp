@@ -76,16 +76,10 @@ SavedState read(const Found& found) {
   return state;
 }
 
-// What a killed training left while it was writing: of our own files only, since the folder may
-// hold others.
-void remove_partial_files(const io::FolderLock& lock) {
-  for (const auto* name : {"curve.csv.", "model.safetensors.", "router.safetensors.",
-                           "heat_map.png.", "own-samples"}) {
-    lock.remove_partial_files(name);
-  }
-  for (const char digit : {'0', '1', '2', '3', '4', '5', '6', '7', '8', '9'}) {
-    lock.remove_partial_files(fmt::format("{}{}", prefix, digit));
-  }
+// The folder may hold files of others, too.
+bool is_ours(std::string_view name) {
+  return step_of(name) || name.starts_with("own-samples") || name == "curve.csv" ||
+         name == "model.safetensors" || name == "router.safetensors" || name == "heat_map.png";
 }
 
 // Those newer than the one that is taken: they must not count as one of the two that are kept.
@@ -117,7 +111,7 @@ const at::Tensor& SavedState::tensor(const std::string& name) const {
 
 RunFolder::RunFolder(fs::path folder)
     : folder_(std::move(folder)), lock_(folder_, "training folder", "another training") {
-  remove_partial_files(lock_);
+  lock_.remove_partial_files(is_ours);  // of a training that was killed while it wrote
 }
 
 std::optional<SavedState> RunFolder::load(const TrainingSettings& settings) const {

@@ -6,6 +6,7 @@
 #include <set>
 #include <vector>
 
+#include "cache/support.h"
 #include "l2c/core/error.h"
 
 namespace l2c {
@@ -33,11 +34,15 @@ Cell cell(io::Bitmap& bitmap, int row, int unit) {
   return {colour(bitmap, top, left), colour(bitmap, top + 6, left + 6)};
 }
 
+io::Bitmap draw(int rows, double threshold) {
+  return draw_router({make_router(rows), threshold}, test::ddim_shape(2, rows));
+}
+
 const std::vector<int> full{224, 224, 224};
 const std::vector<int> reused{38, 52, 71};
 
 TEST(HeatMap, RowsStandWithTheNoisiestOnTop) {
-  auto bitmap = draw_router(make_router(4), 0.5);
+  auto bitmap = draw(4, 0.5);
   EXPECT_EQ(bitmap.channels, 3);
   EXPECT_EQ(bitmap.height, 2 * 6 + 4 * 13 - 1);
   EXPECT_EQ(bitmap.width, 2 * 6 + 4 * 13 - 1 + 3);
@@ -48,35 +53,36 @@ TEST(HeatMap, RowsStandWithTheNoisiestOnTop) {
 }
 
 TEST(HeatMap, ReuseFollowsTheThresholdWithEqualityReused) {
-  auto bitmap = draw_router(make_router(2), 0.5);
+  auto bitmap = draw(2, 0.5);
   EXPECT_NE(cell(bitmap, 1, 0).corner, reused);
   EXPECT_EQ(cell(bitmap, 1, 1).corner, reused);
   EXPECT_EQ(cell(bitmap, 1, 2).corner, reused);
-  auto low = draw_router(make_router(2), 0.1);
+  auto low = draw(2, 0.1);
   EXPECT_NE(cell(low, 1, 2).corner, reused);
   EXPECT_EQ(cell(low, 1, 3).corner, reused);
 }
 
 TEST(HeatMap, ShadesShowTheScores) {
-  auto bitmap = draw_router(make_router(2), 0.1);
+  auto bitmap = draw(2, 0.1);
   std::set<std::vector<int>> shades;
   for (int unit = 0; unit < 4; ++unit) shades.insert(cell(bitmap, 1, unit).centre);
   EXPECT_EQ(shades.size(), 4U);
-  auto other = draw_router(make_router(2), 0.5);
+  auto other = draw(2, 0.5);
   // The closer to the threshold, the brighter the square inside.
   EXPECT_GT(cell(other, 1, 2).centre, cell(other, 1, 3).centre);
 }
 
 // The first evaluation of an odd number of steps has an even row, but nothing is stored yet.
 TEST(HeatMap, FirstEvaluationIsFull) {
-  auto bitmap = draw_router(make_router(3), 0.5);
+  auto bitmap = draw(3, 0.5);
   EXPECT_EQ(cell(bitmap, 0, 1).corner, full);
   EXPECT_EQ(cell(bitmap, 2, 1).corner, reused);
 }
 
-TEST(HeatMap, BadThreshold) {
-  EXPECT_THAT([] { draw_router(make_router(2), 1.5); },
-              testing::ThrowsMessage<InputError>(testing::HasSubstr("between 0 and 1, not 1.5")));
+TEST(HeatMap, ARunThatTheRouterWasNotTrainedFor) {
+  const LearnedRouter learned(make_router(2), 0.5);
+  EXPECT_THAT([&] { draw_router(learned, test::ddim_shape(2, 4)); },
+              testing::ThrowsMessage<InputError>(testing::HasSubstr("4")));
 }
 
 }  // namespace

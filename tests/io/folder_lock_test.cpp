@@ -59,20 +59,22 @@ TEST(FolderLock, EndsWithItsProcessHoweverThatEnds) {
   EXPECT_NO_THROW((void)lock(folder));
 }
 
-TEST(FolderLock, RemovesPartialFilesOfAName) {
+TEST(FolderLock, RemovesPartialFilesOfTheNamesAskedFor) {
   const auto folder = l2c::test::scratch();
   for (const auto* name : {"shard-1.safetensors.abc123.partial", "other.png.abc123.partial",
                            "shard-1.safetensors", "shard-notes.partial", "shard-.partial"}) {
     std::ofstream(folder / name) << "x";
   }
   const FolderLock held = lock(folder);
-  held.remove_partial_files("shard-");
+  std::vector<std::string> asked;
+  held.remove_partial_files([&](std::string_view name) {
+    asked.emplace_back(name);
+    return name.starts_with("shard-");
+  });
+  EXPECT_THAT(asked, testing::UnorderedElementsAre("shard-1.safetensors", "other.png"));
   EXPECT_THAT(l2c::test::names_in(folder),
               ElementsAre("lock", "other.png.abc123.partial", "shard-.partial",
                           "shard-1.safetensors", "shard-notes.partial"));
-  held.remove_partial_files();
-  EXPECT_THAT(l2c::test::names_in(folder),
-              ElementsAre("lock", "shard-.partial", "shard-1.safetensors", "shard-notes.partial"));
 }
 
 TEST(FolderLock, RefusesWhereItCannotWrite) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <ostream>
 #include <string>
 
 #include "l2c/cache/policies.h"
@@ -22,10 +23,12 @@ struct Case {
   double threshold;
 };
 
+void PrintTo(const Case& each, std::ostream* out) { *out << each.tensor; }
+
 std::string test_name(const testing::TestParamInfo<Case>& each) {
-  std::string name = each.param.tensor;
+  std::string name = std::string("steps_") + each.param.tensor;
   std::replace(name.begin(), name.end(), '.', '_');
-  return "steps_" + name;
+  return name;
 }
 
 Result sample(const std::filesystem::path& folder, const std::filesystem::path& golden,

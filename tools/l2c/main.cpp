@@ -64,7 +64,6 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   keep_freed_memory();
   try {
-    keep_freed_memory();
     l2c::set_log_handler([](l2c::LogLevel level, std::string_view message) {
       if (level == l2c::LogLevel::warning) complain(fmt::format("note: {}", message));
     });

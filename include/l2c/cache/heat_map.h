@@ -1,7 +1,8 @@
 // Routers as pictures. No LibTorch header behind it.
 #pragma once
 
-#include "l2c/cache/router.h"
+#include "l2c/cache/plan.h"
+#include "l2c/cache/policies.h"
 #include "l2c/io/png.h"
 
 namespace l2c {
@@ -10,8 +11,8 @@ namespace l2c {
 // Rows in which everything is computed whatever the scores (odd ones, and the run's first
 // evaluation) are light gray. At the cache steps a branch that is computed at this threshold is
 // orange, the deeper the higher its score; a reused one is dark, with a square inside that is the
-// brighter the closer its score is to the threshold. RGB. Throws InputError for a threshold outside
-// [0, 1].
-io::Bitmap draw_router(const Router& router, double threshold);
+// brighter the closer its score is to the threshold. RGB. Throws InputError for a run that the
+// router was not trained for, as LearnedRouter::plan does.
+io::Bitmap draw_router(const LearnedRouter& learned, const RunShape& shape);
 
 }  // namespace l2c

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,9 +26,9 @@ class FolderLock {
   FolderLock(FolderLock&& other) noexcept;
   FolderLock& operator=(FolderLock&&) = delete;
 
-  // What killed processes left while AtomicFile wrote files whose names begin with `prefix`. Only
-  // where all who write such files hold the lock.
-  void remove_partial_files(std::string_view prefix = {}) const;
+  // What killed processes left while AtomicFile wrote files: those for which `ours` is true of the
+  // name the finished file would have had. Only where all who write such files hold the lock.
+  void remove_partial_files(const std::function<bool(std::string_view name)>& ours) const;
 
  private:
   FolderLock(std::filesystem::path folder, int descriptor);
