@@ -34,7 +34,7 @@ class DiT::Blocks final : public Trunk {
  public:
   Blocks(const DiT& model, at::Tensor tokens, const at::Tensor& modulations, BranchRunner& runner)
       : model_(model),
-        stream_(std::move(tokens)),
+        stream_(std::move(tokens), model.weights_.dtype()),
         parts_(modulations.split(model.config_.hidden_size, 1)),
         runner_(runner) {}
 
@@ -54,7 +54,7 @@ class DiT::Blocks final : public Trunk {
 
   at::Tensor final_layer() {
     const int chunk = 6 * blocks();
-    const at::Tensor x = stream_.normed({}, {part(chunk), part(chunk + 1)});
+    const at::Tensor x = stream_.normed({}, {part(chunk), part(chunk + 1)}, at::kFloat);
     return ops::linear(model_.weights_.final, x);
   }
 
@@ -100,8 +100,7 @@ at::Tensor DiT::forward(const at::Tensor& x, const at::Tensor& t, const at::Tens
   check_input(x, t, y);
   const at::Tensor c = embed_timesteps(t) + embed_labels(y);
   // Under autocast products come as bf16; what they are added to and scaled by stays fp32.
-  Blocks blocks(*this, embed_patches(x) + weights_.pos_embed, modulations(c).to(at::kFloat),
-                runner);
+  Blocks blocks(*this, embed_patches(x) + weights_.pos_embed, modulations(c), runner);
   runner.trunk(blocks);
   return unpatchify(blocks.final_layer().to(at::kFloat));
 }
@@ -152,7 +151,7 @@ at::Tensor DiT::embed_labels(const at::Tensor& y) const {
 }
 
 at::Tensor DiT::modulations(const at::Tensor& c) const {
-  return ops::linear(weights_.modulation, at::silu(c));
+  return ops::linear_to_fp32(weights_.modulation, at::silu(c));
 }
 
 at::Tensor DiT::unpatchify(const at::Tensor& tokens) const {

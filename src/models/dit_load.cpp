@@ -42,7 +42,7 @@ std::string looks_like(const DiTConfig& config, const io::TensorMap& tensors) {
 }  // namespace
 
 std::shared_ptr<const DiT> DiT::load(const DiTConfig& config, const io::Checkpoint& checkpoint,
-                                     at::Device device) {
+                                     at::Device device, std::optional<at::ScalarType> products) {
   // Plain tensors whatever mode the caller is in: a model must also serve training.
   const c10::InferenceMode no_inference(false);
   const at::NoGradGuard no_grad;
@@ -52,8 +52,8 @@ std::shared_ptr<const DiT> DiT::load(const DiTConfig& config, const io::Checkpoi
   if (device.is_cuda()) disable_tf32();
   DenoiserInfo info = describe(config);
   info.fingerprint = fingerprint(checkpoint.tensors, to_json(config));
-  return std::shared_ptr<const DiT>(
-      new DiT(config, pack_dit_weights(config, checkpoint.tensors, device), std::move(info)));
+  return std::shared_ptr<const DiT>(new DiT(
+      config, pack_dit_weights(config, checkpoint.tensors, device, products), std::move(info)));
 }
 
 std::shared_ptr<const DiT> DiT::around(const DiTConfig& config, DiTWeights weights) {

@@ -47,54 +47,62 @@ namespace {
 // file.
 class Packer {
  public:
-  Packer(const io::TensorMap& tensors, at::Device device) : tensors_(tensors), device_(device) {}
+  Packer(const io::TensorMap& tensors, at::Device device, bool prepare)
+      : tensors_(tensors), device_(device), prepare_(prepare) {}
 
   [[nodiscard]] at::Tensor tensor(const std::string& name) const {
     return tensors_.at(name).detach().to(at::TensorOptions(at::kFloat).device(device_),
                                          /*non_blocking=*/false, /*copy=*/true,
                                          at::MemoryFormat::Contiguous);
   }
-  [[nodiscard]] ops::Linear linear(const std::string& name) const {
-    return {tensor(name + ".weight"), tensor(name + ".bias")};
+  [[nodiscard]] ops::Linear linear(const std::string& name, at::ScalarType products) const {
+    return finished({tensor(name + ".weight").flatten(1), tensor(name + ".bias")}, products);
   }
   // Several layers with the same input as one.
-  [[nodiscard]] ops::Linear stacked(const std::vector<std::string>& names) const {
+  [[nodiscard]] ops::Linear stacked(const std::vector<std::string>& names,
+                                    at::ScalarType products) const {
     std::vector<at::Tensor> weights, biases;
     for (const auto& name : names) {
       weights.push_back(tensor(name + ".weight"));
       biases.push_back(tensor(name + ".bias"));
     }
-    return {at::cat(weights), at::cat(biases)};
+    return finished({at::cat(weights), at::cat(biases)}, products);
   }
 
  private:
+  [[nodiscard]] ops::Linear finished(ops::Linear layer, at::ScalarType products) const {
+    return prepare_ ? ops::prepared(layer, products) : layer;
+  }
   const io::TensorMap& tensors_;
   at::Device device_;
+  bool prepare_;
 };
 
 }  // namespace
 
 DiTWeights pack_dit_weights(const DiTConfig& config, const io::TensorMap& tensors,
-                            at::Device device) {
-  const Packer packer(tensors, device);
+                            at::Device device, std::optional<at::ScalarType> products) {
+  const Packer packer(tensors, device, products.has_value());
+  const at::ScalarType in_blocks = products.value_or(at::kFloat);
   DiTWeights weights;
-  weights.patch = packer.linear("x_embedder.proj");
-  weights.patch.weight = weights.patch.weight.flatten(1);
+  weights.patch = packer.linear("x_embedder.proj", at::kFloat);
   weights.pos_embed = packer.tensor("pos_embed");
   weights.frequencies = timestep_frequencies(DiTConfig::frequency_embedding_size).to(device);
-  weights.time1 = packer.linear("t_embedder.mlp.0");
-  weights.time2 = packer.linear("t_embedder.mlp.2");
+  weights.time1 = packer.linear("t_embedder.mlp.0", at::kFloat);
+  weights.time2 = packer.linear("t_embedder.mlp.2", at::kFloat);
   weights.label_embedding = packer.tensor("y_embedder.embedding_table.weight");
   std::vector<std::string> modulations;
   for (int i = 0; i < config.depth; ++i) {
     const std::string block = block_name(i);
-    weights.blocks.push_back({packer.linear(block + "attn.qkv"), packer.linear(block + "attn.proj"),
-                              packer.linear(block + "mlp.fc1"), packer.linear(block + "mlp.fc2")});
+    weights.blocks.push_back({packer.linear(block + "attn.qkv", in_blocks),
+                              packer.linear(block + "attn.proj", in_blocks),
+                              packer.linear(block + "mlp.fc1", in_blocks),
+                              packer.linear(block + "mlp.fc2", in_blocks)});
     modulations.push_back(block + "adaLN_modulation.1");
   }
   modulations.emplace_back("final_layer.adaLN_modulation.1");
-  weights.modulation = packer.stacked(modulations);
-  weights.final = packer.linear("final_layer.linear");
+  weights.modulation = packer.stacked(modulations, in_blocks);
+  weights.final = packer.linear("final_layer.linear", at::kFloat);
   return weights;
 }
 

@@ -3,6 +3,8 @@
 #include <ATen/autocast_mode.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
+#include "cpu/operations.h"
+
 namespace l2c::ops {
 
 namespace {
@@ -20,7 +22,9 @@ at::Tensor attention(const at::Tensor& qkv, int heads) {
 }  // namespace
 
 at::Tensor self_attention(const at::Tensor& qkv, int heads) {
-  if (!qkv.is_cpu() || !at::autocast::is_autocast_enabled(at::kCPU)) return attention(qkv, heads);
+  if (!qkv.is_cpu() || !at::autocast::is_autocast_enabled(at::kCPU)) {
+    return cpu::usable(qkv) ? cpu::attention(qkv, heads) : attention(qkv, heads);
+  }
   // LibTorch's bf16 attention is slower than its fp32 one on the CPU, its backward pass four times
   // (shared/prototypes/README.md). So autocast, which would choose it, is off for this operation.
   const c10::impl::ExcludeDispatchKeyGuard no_autocast(

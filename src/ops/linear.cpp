@@ -1,8 +1,18 @@
 #include "l2c/ops/linear.h"
 
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+#include "cpu/operations.h"
+#include "l2c/core/error.h"
+
 namespace l2c::ops {
 
 namespace {
+
+using cpu::Activation;
 
 at::Tensor as_rows(const at::Tensor& x) { return x.reshape({-1, x.size(-1)}); }
 
@@ -20,10 +30,63 @@ void product_into(at::Tensor& out, const Linear& layer, const at::Tensor& rows) 
   }
 }
 
+void check_packed(const PackedWeight& packed, const at::Tensor& x) {
+  if (at::GradMode::is_enabled()) {
+    throw Error("a model prepared for inference was asked for gradients: load it unprepared");
+  }
+  if (x.size(-1) != packed.in || !x.is_cpu()) {
+    throw Error(fmt::format("a packed layer of {} inputs on the CPU was given {} on {}", packed.in,
+                            x.size(-1), x.device().str()));
+  }
+}
+
+at::Tensor packed_linear(const Linear& layer, const at::Tensor& x, at::Tensor out,
+                         Activation activation) {
+  const PackedWeight& packed = *layer.packed;
+  check_packed(packed, x);
+  const at::Tensor rows = as_rows(x.to(packed.dtype)).contiguous();
+  if (!out.defined()) {
+    auto shape = x.sizes().vec();
+    shape.back() = packed.out;
+    out = at::empty(shape, rows.options());
+  }
+  // A view, never a reshape: a copy of a strided `out` would swallow the result.
+  at::Tensor out_rows = out.view({-1, packed.out});
+  cpu::linear(layer, rows, out_rows, activation);
+  return out;
+}
+
+at::Tensor linear_gelu(const Linear& layer, const at::Tensor& x, Activation activation) {
+  if (layer.packed) return packed_linear(layer, x, {}, activation);
+  at::Tensor y = linear(layer, x);
+  const char* const kind = activation == Activation::gelu_tanh ? "tanh" : "none";
+  if (at::GradMode::is_enabled()) return at::gelu(y, kind);
+  return at::gelu_(y, kind);  // nobody else has seen y: one tensor less to write
+}
+
 }  // namespace
 
+Linear prepared(const Linear& layer, at::ScalarType dtype) {
+  if (dtype != at::kFloat && dtype != at::kBFloat16) {
+    throw Error(
+        fmt::format("layers are prepared in fp32 or bf16, not in {}", c10::toString(dtype)));
+  }
+  const at::NoGradGuard no_grad;
+  Linear result;
+  if (layer.weight.is_cpu()) {
+    result.packed = cpu::pack(layer.weight, dtype);
+    if (layer.bias.defined()) result.bias = layer.bias.to(at::kFloat);
+  } else {
+    result.weight = layer.weight.to(dtype);
+    if (layer.bias.defined()) result.bias = layer.bias.to(dtype);
+  }
+  return result;
+}
+
 at::Tensor linear(const Linear& layer, const at::Tensor& x, at::Tensor out) {
-  const at::Tensor rows = as_rows(x);
+  if (layer.packed) return packed_linear(layer, x, std::move(out), Activation::none);
+  const at::Tensor rows =
+      as_rows(at::GradMode::is_enabled() ? x : x.to(layer.weight.scalar_type()));
   if (out.defined()) {
     // A view, never a reshape: a copy of a strided `out` would swallow the result.
     at::Tensor out_rows = out.view({-1, out.size(-1)});
@@ -35,10 +98,23 @@ at::Tensor linear(const Linear& layer, const at::Tensor& x, at::Tensor out) {
   return product(layer, rows).view(shape);
 }
 
+at::ScalarType dtype(const Linear& layer) {
+  return layer.packed ? layer.packed->dtype : layer.weight.scalar_type();
+}
+
+at::Tensor linear_to_fp32(const Linear& layer, const at::Tensor& x) {
+  if (!layer.packed) return linear(layer, x).to(at::kFloat);
+  auto shape = x.sizes().vec();
+  shape.back() = layer.packed->out;
+  return linear(layer, x, at::empty(shape, x.options().dtype(at::kFloat)));
+}
+
 at::Tensor linear_gelu_tanh(const Linear& layer, const at::Tensor& x) {
-  at::Tensor y = linear(layer, x);
-  if (at::GradMode::is_enabled()) return at::gelu(y, "tanh");
-  return at::gelu_(y, "tanh");  // nobody else has seen y: one tensor less to write
+  return linear_gelu(layer, x, Activation::gelu_tanh);
+}
+
+at::Tensor linear_gelu_erf(const Linear& layer, const at::Tensor& x) {
+  return linear_gelu(layer, x, Activation::gelu_erf);
 }
 
 }  // namespace l2c::ops

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "cpu/operations.h"
+
 namespace l2c {
 
 BranchValue single(at::Tensor tensor) {
@@ -38,15 +40,24 @@ bool may_write(const at::Tensor& tokens) {
 
 }  // namespace
 
-ResidualStream::ResidualStream(at::Tensor tokens) : tokens_(std::move(tokens)) {}
+ResidualStream::ResidualStream(at::Tensor tokens, at::ScalarType dtype)
+    : tokens_(std::move(tokens)), dtype_(dtype) {}
 
 void ResidualStream::add(BranchValue value, at::Tensor gate) {
   pending_.emplace_back(std::move(value), std::move(gate));
 }
 
-at::Tensor ResidualStream::normed(const Norm& norm, const Modulation& modulation) {
+at::Tensor ResidualStream::normed(const Norm& norm, const Modulation& modulation,
+                                  std::optional<at::ScalarType> dtype) {
+  const at::ScalarType type = dtype.value_or(dtype_);
+  if (cpu::usable(tokens_, pending_) && cpu::usable(modulation)) {
+    if (!pending_.empty()) own();
+    const auto pending = std::exchange(pending_, {});
+    return cpu::add_and_norm(tokens_, pending, norm, modulation, type);
+  }
   flush();
-  return norm_modulate(tokens_, norm, modulation);
+  const at::Tensor y = norm_modulate(tokens_, norm, modulation);
+  return type == at::kFloat ? y : y.to(type);
 }
 
 at::Tensor ResidualStream::tokens() {
@@ -61,7 +72,20 @@ void ResidualStream::replace(at::Tensor tokens) {
   shared_ = true;
 }
 
+void ResidualStream::own() {
+  if (!shared_ && may_write(tokens_)) return;
+  tokens_ = tokens_.clone();
+  shared_ = false;
+}
+
 void ResidualStream::flush() {
+  if (pending_.empty()) return;
+  if (cpu::usable(tokens_, pending_)) {
+    own();
+    cpu::add(tokens_, pending_);
+    pending_.clear();
+    return;
+  }
   for (const auto& [value, gate] : pending_) {
     for (const Term& term : value) {
       if (shared_ || !may_write(tokens_)) {

@@ -77,7 +77,8 @@ DenoiseResult denoise(const DenoiseJob& job, const at::Tensor& noise, const at::
   {
     const c10::InferenceMode no_autograd;
     const Batch batch = make_batch(job, labels);
-    CacheStore store(batch.rows, info.tokens, info.width, noise.options());
+    CacheStore store(batch.rows, info.tokens, info.width,
+                     noise.options().dtype(job.model.branch_dtype()));
     const auto run = job.policy.start(shape, store);
     FiniteCheck finite;
     for (const Evaluation& evaluation : shape.evaluations) {

@@ -40,6 +40,12 @@ io::Weights parse_weights(const std::string& name) {
   throw InputError(fmt::format("weights \"{}\": give \"ema\" or \"model\"", name));
 }
 
+at::ScalarType parse_dtype(const std::string& name) {
+  if (name == "fp32") return at::kFloat;
+  if (name == "bf16") return at::kBFloat16;
+  throw InputError(fmt::format("dtype \"{}\": give \"fp32\" or \"bf16\"", name));
+}
+
 ModelSummary summarize(const DenoiserInfo& info) {
   return {.architecture = info.architecture,
           .fingerprint = info.fingerprint,
@@ -189,7 +195,7 @@ Pipeline Pipeline::load(const std::filesystem::path& model, const LoadOptions& o
     const auto device = parse_device(options.device);
     const auto checkpoint = io::open_checkpoint(model, parse_weights(options.weights));
     const auto config = resolve_dit_config(options.architecture, checkpoint);
-    loaded = DiT::load(config, checkpoint, device);
+    loaded = DiT::load(config, checkpoint, device, parse_dtype(options.dtype));
   });
   return Pipeline(std::move(loaded));
 }

@@ -40,17 +40,20 @@ TEST_P(StreamShapes, AddsGatedWeightedBranches) {
   add_all(with_gradients);
   const auto with = with_gradients.tokens();
   test::expect_close(with, expected(), 1e-6, "residual stream");
+  at::Tensor without;
   {
     const at::NoGradGuard no_grad;
     ops::ResidualStream stream(values[0].clone());
     add_all(stream);
-    test::expect_equal(stream.tokens(), with, "without gradients");
+    without = stream.tokens();
+    // The CPU kernel rounds gate * branch + tokens once, ATen twice.
+    test::expect_close(without, with, 2e-7, "without gradients");
   }
   {
     const c10::InferenceMode inference;
     ops::ResidualStream stream(values[0].clone());
     add_all(stream);
-    test::expect_equal(stream.tokens(), with, "inference mode");
+    test::expect_equal(stream.tokens(), without, "inference mode");
   }
 }
 

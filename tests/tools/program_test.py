@@ -108,6 +108,21 @@ class Sample(Case):
         self.assertEqual(computed("--router", OFFICIAL_LAYOUT, "--threshold", 0.1), 320 - 93)
         self.assertEqual(computed("--cache-every", 2), 160)
 
+    def test_bf16_keeps_half_as_much_and_gives_nearly_the_same_latents(self):
+        def sampled(dtype):
+            stats, out = self.folder / f"{dtype}.json", self.folder / f"{dtype}.safetensors"
+            self.ok("sample", *FASHION, "--router", FAST, "--labels", "3,5", "--steps", 20, "--dtype", dtype,
+                    "--stats", stats, "--save-latents", out)
+            return json.loads(stats.read_text()), tensor_file.read(out)["latents"][1]
+
+        (fp32, exact), (bf16, rounded) = sampled("fp32"), sampled("bf16")
+        self.assertEqual((fp32["dtype"], bf16["dtype"]), ("fp32", "bf16"))
+        self.assertEqual(fp32["reused"], bf16["reused"])
+        self.assertEqual(fp32["cache_bytes"], 2 * bf16["cache_bytes"])
+        error = sum((a - b) ** 2 for a, b in zip(exact, rounded)) / sum(a * a for a in exact)
+        self.assertGreater(error, 0)
+        self.assertLess(error, 1e-3)
+
     def test_compare_shows_both_runs(self):
         out, stats = self.folder / "c.png", self.folder / "c.json"
         text = self.ok("sample", *FASHION, "--router", FAST, "--threshold", 0.1, "--labels", "0,9",

@@ -39,6 +39,8 @@ class Denoiser {
   [[nodiscard]] virtual const DenoiserInfo& info() const = 0;
   [[nodiscard]] virtual const ForwardCost& cost() const = 0;
   [[nodiscard]] virtual at::Device device() const = 0;
+  // Of what a BranchFunction gives, and so of what a cache keeps.
+  [[nodiscard]] virtual at::ScalarType branch_dtype() const { return at::kFloat; }
 };
 
 }  // namespace l2c

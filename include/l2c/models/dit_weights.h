@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,15 +30,20 @@ struct DiTWeights {
       modulation;  // [depth * 6 * D + 2 * D, D]: every block's adaLN, then the final layer's
   std::vector<Block> blocks;
   ops::Linear final;  // [p * p * out_channels, D]
+
+  // Of the products in the blocks. Embeddings and the final layer are always fp32.
+  [[nodiscard]] at::ScalarType dtype() const { return ops::dtype(blocks.front().qkv); }
 };
 
 // Names and shapes of the official state_dict.
 ShapeMap dit_shapes(const DiTConfig& config);
 
 // Packs tensors with the official names (all of dit_shapes(), checked before): contiguous fp32
-// copies on the device, independent of the originals.
+// copies on the device, independent of the originals. With `products` (fp32 or bf16) for inference
+// alone: layers prepared for speed (ops::prepared), those of the blocks in that type.
 DiTWeights pack_dit_weights(const DiTConfig& config, const io::TensorMap& tensors,
-                            at::Device device = at::kCPU);
+                            at::Device device = at::kCPU,
+                            std::optional<at::ScalarType> products = {});
 
 // The way back: tensors with the official names and shapes, views of the packed ones.
 io::TensorMap unpack_dit_weights(const DiTConfig& config, const DiTWeights& weights);

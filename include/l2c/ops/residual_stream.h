@@ -1,6 +1,7 @@
 // The residual stream of a transformer.
 #pragma once
 
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -30,13 +31,15 @@ namespace ops {
 // thread-safe. Plain ATen with autograd whenever gradients are on.
 class ResidualStream {
  public:
-  explicit ResidualStream(
-      at::Tensor tokens);  // [N, T, D]; may be written to when gradients are off
+  // [N, T, D]; may be written to when gradients are off. What normed() gives is of type `dtype`.
+  explicit ResidualStream(at::Tensor tokens, at::ScalarType dtype = at::kFloat);
 
   // Adds gate * value. gate [N, D], or undefined for 1. value's terms: [N, T, D] each.
   void add(BranchValue value, at::Tensor gate);
-  // LayerNorm and modulation of the tokens so far: [N, T, D].
-  at::Tensor normed(const Norm& norm, const Modulation& modulation);
+  // LayerNorm and modulation of the tokens so far: [N, T, D], of the stream's type or the given
+  // one.
+  at::Tensor normed(const Norm& norm, const Modulation& modulation,
+                    std::optional<at::ScalarType> dtype = {});
   // The tokens so far: [N, T, D]. Stays as it is whatever is added later.
   at::Tensor tokens();
   // Takes other tokens [N, T, D] from here on (U-ViT's skip connections); what was added before and
@@ -45,7 +48,9 @@ class ResidualStream {
 
  private:
   void flush();
+  void own();  // tokens_ that may be written to
   at::Tensor tokens_;
+  at::ScalarType dtype_;
   bool shared_ = false;  // others may hold tokens_: it must not be written any more
   std::vector<std::pair<BranchValue, at::Tensor>> pending_;
 };

@@ -17,6 +17,9 @@ struct LoadOptions {
   std::string architecture;     // "DiT-XL/2", a JSON file, or empty: the file's own metadata says
   std::string weights = "ema";  // of a training checkpoint: "ema" or "model"
   std::string device = "cpu";   // "cpu", "cuda", "cuda:N"
+  // Of the products and of what the cache keeps: "fp32", or "bf16" (faster, half the memory; sums,
+  // residual stream, norms, embeddings and sampler stay fp32).
+  std::string dtype = "fp32";
 };
 
 // What is loaded; see DenoiserInfo for the fields' meaning.

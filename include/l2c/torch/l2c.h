@@ -33,6 +33,7 @@
 #include "l2c/models/embeddings.h"
 #include "l2c/models/weights.h"
 #include "l2c/ops/attention.h"
+#include "l2c/ops/cpu_isa.h"
 #include "l2c/ops/linear.h"
 #include "l2c/ops/norm.h"
 #include "l2c/ops/residual_stream.h"

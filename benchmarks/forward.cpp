@@ -1,0 +1,111 @@
+// Times forward passes of a model, nothing else, and prints one JSON object: what
+// benchmarks/compare sets against PyTorch.
+#include <fmt/format.h>
+#include <l2c/torch/l2c.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+namespace {
+
+struct Options {
+  std::string model = "assets/fashion-mnist/dit.safetensors";
+  std::string inputs;
+  std::string output;
+  std::string dtype = "bf16";
+  int batch = 2;
+  int threads = 1;
+  double seconds = 3;
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const auto middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+struct Inputs {
+  at::Tensor x, t, y;
+};
+
+Inputs make_inputs(const Options& options, const l2c::DenoiserInfo& info) {
+  if (!options.inputs.empty()) {
+    auto tensors = l2c::io::open_checkpoint(options.inputs).tensors;
+    return {tensors.at("x").clone(), tensors.at("t").clone(), tensors.at("y").clone()};
+  }
+  at::manual_seed(0);
+  return {at::randn({options.batch, info.in_channels, info.input_size, info.input_size}),
+          at::full({options.batch}, 500, at::kFloat),
+          at::arange(options.batch, at::kLong).remainder(info.num_classes)};
+}
+
+double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
+double wall_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+nlohmann::ordered_json measure(const Options& options) {
+  l2c::set_threads(options.threads);
+  const auto checkpoint = l2c::io::open_checkpoint(options.model);
+  const auto dtype = options.dtype == "bf16" ? at::kBFloat16 : at::kFloat;
+  const auto model =
+      l2c::DiT::load(l2c::resolve_dit_config("", checkpoint), checkpoint, at::kCPU, dtype);
+  const c10::InferenceMode inference;
+  const Inputs in = make_inputs(options, model->info());
+  l2c::ComputeAllRunner runner;
+  at::Tensor output;
+  for (int i = 0; i < 3; ++i) output = model->forward(in.x, in.t, in.y, runner);
+  std::vector<double> cpu, wall;
+  const double end = wall_seconds() + options.seconds;
+  while (wall_seconds() < end || cpu.size() < 5) {
+    const double c = cpu_seconds();
+    const double w = wall_seconds();
+    output = model->forward(in.x, in.t, in.y, runner);
+    cpu.push_back(cpu_seconds() - c);
+    wall.push_back(wall_seconds() - w);
+  }
+  if (!options.output.empty()) {
+    l2c::io::write_safetensors(options.output, {{"output", output.clone()}});
+  }
+  const double gflop = 2e-9 * model->cost().total().truth * static_cast<double>(in.x.size(0));
+  return {{"cpu_seconds_per_forward", median(cpu)},
+          {"wall_seconds_per_forward", median(wall)},
+          {"gflop_per_second", gflop / median(wall)},
+          {"isa", l2c::ops::name(l2c::ops::cpu_isa())},
+          {"dtype", options.dtype},
+          {"batch", in.x.size(0)},
+          {"threads", options.threads},
+          {"samples", cpu}};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  CLI::App app{"Times forward passes and prints one JSON object."};
+  app.add_option("--model", options.model)->capture_default_str();
+  app.add_option("--inputs", options.inputs, "x, t and y (safetensors); default: seeded noise");
+  app.add_option("--output", options.output, "where to keep the last output (safetensors)");
+  app.add_option("--dtype", options.dtype)
+      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->capture_default_str();
+  app.add_option("--batch", options.batch, "rows, without --inputs")->capture_default_str();
+  app.add_option("--threads", options.threads)->capture_default_str();
+  app.add_option("--seconds", options.seconds, "to measure for")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  try {
+    std::cout << measure(options).dump() << "\n";
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,166 @@
+// Attention of one head after another. Templates on a type of internal linkage: see kernels.h.
+//
+// Both products are those of product_kernels.h, with a head's keys and values packed as weights;
+// scores stay in fp32, a block of rows at a time.
+#pragma once
+
+#include "kernels.h"
+#include "math_kernels.h"
+#include "product_kernels.h"
+
+namespace l2c::ops::cpu {
+
+template <class V>
+struct AttentionScratch {
+  static constexpr std::int64_t rows = 4 * V::tile_rows;  // of queries at a time
+  std::int64_t padded;                                    // tokens, in whole cache lines
+  std::size_t keys, values, scores, weights, bytes;       // offsets in bytes
+
+  explicit AttentionScratch(const Attention& attention)
+      : padded(round_up<V>(attention.tokens, 32)),
+        keys(0),
+        values(line(4 * packed_words<V>(attention.tokens, attention.head_size, attention.element))),
+        scores(values +
+               line(4 * packed_words<V>(attention.head_size, attention.tokens, attention.element))),
+        weights(scores + line(static_cast<std::size_t>(rows * padded) * 4)),
+        bytes(weights + line(static_cast<std::size_t>(rows * padded) * 4)) {}
+
+  static std::size_t line(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+};
+
+// Keys as the packed matrix [tokens, head_size].
+template <class V, class E>
+void pack_keys(const E* keys, std::int64_t stride, std::int64_t tokens, std::int64_t size,
+               std::uint32_t* packed) {
+  const std::int64_t words = words_of<V, E>(size);
+  for (std::int64_t first = 0; first < tokens; first += panel_columns<V>) {
+    const std::int64_t width = panel_width<V>(first, tokens);
+    const std::int64_t real = tokens - first < width ? tokens - first : width;
+    std::uint32_t* const panel = packed + panel_offset<V, E>(first, size);
+    for (std::int64_t q = 0; q < words; ++q) {
+      const bool half = (q + 1) * per_word<E> > size;
+      const E* column = keys + first * stride + q * per_word<E>;
+      std::uint32_t* const out = panel + q * width;
+      for (std::int64_t j = 0; j < real; ++j, column += stride) {
+        if constexpr (per_word<E> == 2) {
+          out[j] = half ? std::uint32_t{column->bits} : word<V>(column);
+        } else {
+          out[j] = word<V>(column);
+        }
+      }
+      for (std::int64_t j = real; j < width; ++j) out[j] = 0;
+    }
+  }
+}
+
+// Values as the packed matrix [head_size, tokens].
+template <class V, class E>
+void pack_values(const E* values, std::int64_t stride, std::int64_t tokens, std::int64_t size,
+                 std::uint32_t* packed) {
+  const std::int64_t words = words_of<V, E>(tokens);
+  for (std::int64_t first = 0; first < size; first += panel_columns<V>) {
+    const std::int64_t width = panel_width<V>(first, size);
+    std::uint32_t* const panel = packed + panel_offset<V, E>(first, tokens);
+    for (std::int64_t q = 0; q < words; ++q) {
+      const E* const row = values + q * per_word<E> * stride + first;
+      for (std::int64_t d = 0; d < width; d += V::width) {
+        const std::int64_t left = size - first - d < V::width ? size - first - d : V::width;
+        if constexpr (per_word<E> == 2) {
+          const bool last = (q + 1) * 2 > tokens;
+          V::store_words(panel + q * width + d,
+                         V::pairs(row + d, last ? nullptr : row + stride + d, left));
+        } else {
+          V::store(reinterpret_cast<float*>(panel + q * width + d),
+                   left == V::width ? V::load(row + d) : V::load(row + d, left));
+        }
+      }
+    }
+  }
+}
+
+// Scores to weights that sum to 1; what lies behind the tokens becomes small finite numbers or
+// zeros.
+template <class V, class E>
+void softmax(float* scores, std::int64_t tokens, float scale, E* weights) {
+  const std::int64_t end = round_up<V>(tokens, V::width);
+  for (std::int64_t j = tokens; j < end; ++j) scores[j] = -3e38F;
+  auto most = V::load(scores);
+  for (std::int64_t j = V::width; j < end; j += V::width) most = V::max(most, V::load(scores + j));
+  const auto largest = V::set(V::largest(most));
+  const auto factor = V::set(scale);
+  auto sums = V::set(0);
+  for (std::int64_t j = 0; j < end; j += V::width) {
+    const auto e = exponential<V>(V::mul(V::sub(V::load(scores + j), largest), factor));
+    sums = V::add(sums, e);
+    V::store(scores + j, e);
+  }
+  const auto inverse = V::set(1 / V::sum(sums));
+  for (std::int64_t j = 0; j < end; j += V::width) {
+    V::store(weights + j, V::mul(V::load(scores + j), inverse));
+  }
+}
+
+template <class V, class E>
+void attend(const Attention& attention, std::int64_t head, char* scratch) {
+  const AttentionScratch<V> at(attention);
+  const std::int64_t size = attention.head_size;
+  const std::int64_t width = attention.heads * size;
+  const std::int64_t sample = head / attention.heads;
+  const std::int64_t offset = head % attention.heads * size;
+  const E* const queries =
+      static_cast<const E*>(attention.qkv) + sample * attention.tokens * 3 * width + offset;
+  E* const out = static_cast<E*>(attention.out) + sample * attention.tokens * width + offset;
+  auto* const keys = reinterpret_cast<std::uint32_t*>(scratch + at.keys);
+  auto* const values = reinterpret_cast<std::uint32_t*>(scratch + at.values);
+  auto* const scores = reinterpret_cast<float*>(scratch + at.scores);
+  auto* const weights = reinterpret_cast<E*>(scratch + at.weights);
+  pack_keys<V>(queries + width, 3 * width, attention.tokens, size, keys);
+  pack_values<V>(queries + 2 * width, 3 * width, attention.tokens, size, values);
+  constexpr Element element = per_word<E> == 1 ? Element::fp32 : Element::bf16;
+  Product score{.a_stride = 3 * width,
+                .weights = keys,
+                .c = scores,
+                .c_stride = at.padded,
+                .k = size,
+                .n = attention.tokens,
+                .in = element,
+                .out = Element::fp32};
+  Product mix{.a = weights,
+              .a_stride = at.padded,
+              .weights = values,
+              .c_stride = width,
+              .k = attention.tokens,
+              .n = size,
+              .in = element,
+              .out = element};
+  const float scale = 1 / __builtin_sqrtf(static_cast<float>(size));
+  for (std::int64_t row = 0; row < attention.tokens; row += at.rows) {
+    const std::int64_t rows = attention.tokens - row < at.rows ? attention.tokens - row : at.rows;
+    score.a = queries + row * 3 * width;
+    score.m = mix.m = rows;
+    mix.c = out + row * width;
+    multiply_columns<V, E>(score, 0, score.n);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      softmax<V>(scores + r * at.padded, attention.tokens, scale, weights + r * at.padded);
+    }
+    multiply_columns<V, E>(mix, 0, mix.n);
+  }
+}
+
+template <class V>
+std::size_t attention_scratch(const Attention& attention) {
+  return AttentionScratch<V>(attention).bytes;
+}
+
+template <class V>
+void attention(const Attention& attention, std::int64_t first, std::int64_t last, void* scratch) {
+  for (std::int64_t head = first; head < last; ++head) {
+    if (attention.element == Element::fp32) {
+      attend<V, float>(attention, head, static_cast<char*>(scratch));
+    } else {
+      attend<V, Bf16>(attention, head, static_cast<char*>(scratch));
+    }
+  }
+}
+
+}  // namespace l2c::ops::cpu

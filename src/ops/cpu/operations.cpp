@@ -1,0 +1,198 @@
+#include "cpu/operations.h"
+
+#include <algorithm>
+
+#include "cpu/pool.h"
+
+namespace l2c::ops::cpu {
+
+namespace {
+
+bool is_supported(at::ScalarType type) { return type == at::kFloat || type == at::kBFloat16; }
+
+Element element(const at::Tensor& tensor) {
+  return tensor.scalar_type() == at::kFloat ? Element::fp32 : Element::bf16;
+}
+
+bool has_whole_rows(const at::Tensor& tensor) {
+  return tensor.dim() == 2 && tensor.stride(1) == 1 && tensor.scalar_type() == at::kFloat &&
+         tensor.is_cpu();
+}
+
+const float* floats(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.const_data_ptr<float>() : nullptr;
+}
+
+// Pieces [first, last) of n, each but the last a multiple of `block`.
+void in_blocks(std::int64_t n, std::int64_t block, std::int64_t grain, Work work) {
+  const std::int64_t blocks = (n + block - 1) / block;
+  parallel_for(blocks, grain / block, [&](std::int64_t first, std::int64_t last, int participant) {
+    work(first * block, std::min(last * block, n), participant);
+  });
+}
+
+// Rows that are worth another thread, given the arithmetic of one.
+std::int64_t grain(std::int64_t operations_per_row) {
+  constexpr std::int64_t worth_a_thread = 1 << 18;
+  return std::max<std::int64_t>(1, worth_a_thread / std::max<std::int64_t>(1, operations_per_row));
+}
+
+void multiply(const Product& product) {
+  const Kernels& k = kernels();
+  if (product.m >= 2 * most_participants() * k.row_block) {
+    const std::size_t in = product.in == Element::fp32 ? 4 : 2;
+    const std::size_t out = product.out == Element::fp32 ? 4 : 2;
+    in_blocks(product.m, k.row_block, grain(product.k * product.n),
+              [&](std::int64_t first, std::int64_t last, int /*participant*/) {
+                Product part = product;
+                part.a = static_cast<const char*>(product.a) +
+                         static_cast<std::size_t>(first * product.a_stride) * in;
+                part.c = static_cast<char*>(product.c) +
+                         static_cast<std::size_t>(first * product.c_stride) * out;
+                part.m = last - first;
+                k.product(part, 0, part.n);
+              });
+  } else {  // few rows, many weights
+    in_blocks(product.n, k.column_block, grain(product.k * product.m),
+              [&](std::int64_t first, std::int64_t last, int /*participant*/) {
+                k.product(product, first, last);
+              });
+  }
+}
+
+using Summands = c10::SmallVector<Summand, 4>;
+
+Summands summands(const Pending& pending) {
+  Summands result;
+  for (const auto& [value, gate] : pending) {
+    for (const Term& term : value) {
+      result.push_back({.value = term.value.const_data_ptr(),
+                        .element = element(term.value),
+                        .gate = floats(gate),
+                        .gate_stride = gate.defined() ? gate.stride(0) : 0,
+                        .weight = term.weight});
+    }
+  }
+  return result;
+}
+
+ResidualNorm pass_over(at::Tensor& tokens, const Summands& parts) {
+  return {.tokens = tokens.data_ptr<float>(),
+          .summands = parts.data(),
+          .summand_count = parts.size(),
+          .d = tokens.size(2),
+          .rows_per_sample = tokens.size(1)};
+}
+
+void run(const ResidualNorm& pass, std::int64_t rows) {
+  const auto passes = static_cast<std::int64_t>(pass.summand_count) + 4;
+  parallel_for(rows, grain(8 * passes * pass.d),
+               [&](std::int64_t first, std::int64_t last, int /*participant*/) {
+                 kernels().residual_norm(pass, first, last);
+               });
+}
+
+}  // namespace
+
+bool usable(const at::Tensor& tensor) {
+  return tensor.is_cpu() && !at::GradMode::is_enabled() && is_supported(tensor.scalar_type()) &&
+         tensor.is_contiguous() && tensor.numel() > 0;
+}
+
+PackedWeight pack(const at::Tensor& weight, at::ScalarType dtype) {
+  const at::Tensor dense = weight.to(at::kFloat).contiguous();
+  const std::int64_t out = dense.size(0);
+  const std::int64_t in = dense.size(1);
+  const Element type = dtype == at::kFloat ? Element::fp32 : Element::bf16;
+  const Kernels& k = kernels();
+  PackedWeight packed{.in = in, .out = out, .dtype = dtype};
+  packed.words = at::empty({static_cast<std::int64_t>(k.packed_words(out, in, type))}, at::kInt);
+  auto* const words = reinterpret_cast<std::uint32_t*>(packed.words.data_ptr<std::int32_t>());
+  in_blocks(out, k.column_block, grain(8 * in),
+            [&](std::int64_t first, std::int64_t last, int /*participant*/) {
+              k.pack(dense.const_data_ptr<float>(), out, in, type, first, last, words);
+            });
+  return packed;
+}
+
+void linear(const Linear& layer, const at::Tensor& x, at::Tensor& out, Activation activation) {
+  const PackedWeight& packed = *layer.packed;
+  multiply({.a = x.const_data_ptr(),
+            .a_stride = x.stride(0),
+            .weights =
+                reinterpret_cast<const std::uint32_t*>(packed.words.const_data_ptr<std::int32_t>()),
+            .bias = floats(layer.bias),
+            .c = out.data_ptr(),
+            .c_stride = out.stride(0),
+            .m = x.size(0),
+            .k = packed.in,
+            .n = packed.out,
+            .in = element(x),
+            .out = element(out),
+            .activation = activation});
+}
+
+at::Tensor attention(const at::Tensor& qkv, int heads) {
+  const std::int64_t rows = qkv.size(0);
+  const std::int64_t width = qkv.size(2) / 3;
+  at::Tensor out = at::empty({rows, qkv.size(1), width}, qkv.options());
+  const Attention call{.qkv = qkv.const_data_ptr(),
+                       .out = out.data_ptr(),
+                       .element = element(qkv),
+                       .tokens = qkv.size(1),
+                       .heads = heads,
+                       .head_size = width / heads};
+  const Kernels& k = kernels();
+  const auto bytes = static_cast<std::int64_t>(k.attention_scratch(call));
+  const at::Tensor scratch = at::empty({most_participants() * bytes}, at::kByte);
+  auto* const memory = scratch.data_ptr<std::uint8_t>();
+  parallel_for(rows * heads, grain(2 * call.tokens * call.tokens * call.head_size),
+               [&](std::int64_t first, std::int64_t last, int participant) {
+                 k.attention(call, first, last, memory + participant * bytes);
+               });
+  return out;
+}
+
+bool usable(const at::Tensor& tokens, const Pending& pending) {
+  if (!usable(tokens) || tokens.scalar_type() != at::kFloat || tokens.dim() != 3) return false;
+  return std::ranges::all_of(pending, [&](const auto& entry) {
+    const auto& [value, gate] = entry;
+    if (gate.defined() && !has_whole_rows(gate)) return false;
+    return std::ranges::all_of(value, [&](const Term& term) {
+      return usable(term.value) && term.value.sizes() == tokens.sizes();
+    });
+  });
+}
+
+bool usable(const Modulation& modulation) {
+  if (!modulation.scale.defined()) return !modulation.shift.defined();
+  return has_whole_rows(modulation.scale) && modulation.shift.defined() &&
+         has_whole_rows(modulation.shift) &&
+         modulation.scale.stride(0) == modulation.shift.stride(0);
+}
+
+void add(at::Tensor& tokens, const Pending& pending) {
+  const Summands parts = summands(pending);
+  run(pass_over(tokens, parts), tokens.size(0) * tokens.size(1));
+}
+
+at::Tensor add_and_norm(at::Tensor& tokens, const Pending& pending, const Norm& norm,
+                        const Modulation& modulation, at::ScalarType dtype) {
+  const Summands parts = summands(pending);
+  at::Tensor out = at::empty(tokens.sizes(), tokens.options().dtype(dtype));
+  ResidualNorm pass = pass_over(tokens, parts);
+  pass.out = out.data_ptr();
+  pass.out_element = element(out);
+  pass.eps = static_cast<float>(norm.eps);
+  pass.weight = floats(norm.weight);
+  pass.bias = floats(norm.bias);
+  if (modulation.scale.defined()) {
+    pass.shift = floats(modulation.shift);
+    pass.scale = floats(modulation.scale);
+    pass.modulation_stride = modulation.scale.stride(0);
+  }
+  run(pass, tokens.size(0) * tokens.size(1));
+  return out;
+}
+
+}  // namespace l2c::ops::cpu

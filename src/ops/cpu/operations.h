@@ -1,0 +1,36 @@
+// The CPU kernels on tensors: shapes, types and threads. Callers have checked usable().
+#pragma once
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "cpu/kernels.h"
+#include "l2c/ops/linear.h"
+#include "l2c/ops/residual_stream.h"
+
+namespace l2c::ops::cpu {
+
+// Whether a kernel may work on this tensor: fp32 or bf16 on the CPU, rows without gaps, and nobody
+// who would differentiate.
+bool usable(const at::Tensor& tensor);
+
+PackedWeight pack(const at::Tensor& weight, at::ScalarType dtype);
+
+// x [rows, in] of the packed type -> out [rows, out], fp32 or bf16, rows without gaps.
+void linear(const Linear& layer, const at::Tensor& x, at::Tensor& out, Activation activation);
+
+// qkv [N, T, 3 * D] -> [N, T, D].
+at::Tensor attention(const at::Tensor& qkv, int heads);
+
+using Pending = std::vector<std::pair<BranchValue, at::Tensor>>;
+
+// Adds what is pending to tokens [N, T, D] (fp32, contiguous), and gives their norm in `out`, if
+// one is asked for.
+bool usable(const at::Tensor& tokens, const Pending& pending);
+bool usable(const Modulation& modulation);
+void add(at::Tensor& tokens, const Pending& pending);
+at::Tensor add_and_norm(at::Tensor& tokens, const Pending& pending, const Norm& norm,
+                        const Modulation& modulation, at::ScalarType dtype);
+
+}  // namespace l2c::ops::cpu
