@@ -116,7 +116,7 @@ class Sample(Case):
             return json.loads(stats.read_text()), tensor_file.read(out)["latents"][1]
 
         (fp32, exact), (bf16, rounded) = sampled("fp32"), sampled("bf16")
-        self.assertEqual((fp32["dtype"], bf16["dtype"]), ("fp32", "bf16"))
+        self.assertEqual((fp32["settings"]["dtype"], bf16["settings"]["dtype"]), ("fp32", "bf16"))
         self.assertEqual(fp32["reused"], bf16["reused"])
         self.assertEqual(fp32["cache_bytes"], 2 * bf16["cache_bytes"])
         error = sum((a - b) ** 2 for a, b in zip(exact, rounded)) / sum(a * a for a in exact)
