@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "l2c/core/error.h"
+#include "l2c/ops/workspace.h"
 
 namespace l2c {
 
@@ -21,7 +22,7 @@ CacheStore::CacheStore(std::int64_t rows, std::int64_t tokens, std::int64_t widt
 at::Tensor CacheStore::slot(SlotId id) {
   const auto found = slots_.find(id);
   if (found != slots_.end()) return found->second;
-  at::Tensor made = at::empty(shape_, options_);
+  at::Tensor made = ops::empty(shape_, options_);
   slots_.emplace(id, made);
   peak_bytes_ = std::max(peak_bytes_, bytes());
   return made;

@@ -7,6 +7,7 @@
 
 #include "l2c/core/error.h"
 #include "l2c/models/embeddings.h"
+#include "l2c/ops/branches.h"
 
 namespace l2c {
 
@@ -17,16 +18,6 @@ struct AdaLn {
   ops::Modulation modulation;
   at::Tensor gate;
 };
-
-at::Tensor attention(const DiTWeights::Block& block, int heads, const at::Tensor& x,
-                     at::Tensor out) {
-  return ops::linear(block.proj, ops::self_attention(ops::linear(block.qkv, x), heads),
-                     std::move(out));
-}
-
-at::Tensor mlp(const DiTWeights::Block& block, const at::Tensor& x, at::Tensor out) {
-  return ops::linear(block.fc2, ops::linear_gelu_tanh(block.fc1, x), std::move(out));
-}
 
 }  // namespace
 
@@ -67,13 +58,15 @@ class DiT::Blocks final : public Trunk {
 
     x.add(runner_.branch({i, BranchKind::attention},
                          [&](at::Tensor out) {
-                           return attention(weights, model_.config_.num_heads,
-                                            x.normed({}, attn.modulation), std::move(out));
+                           return ops::attention_branch(
+                               weights.qkv, weights.proj, model_.config_.num_heads,
+                               x.normed({}, attn.modulation), std::move(out));
                          }),
           attn.gate);
     x.add(runner_.branch({i, BranchKind::mlp},
                          [&](at::Tensor out) {
-                           return mlp(weights, x.normed({}, ff.modulation), std::move(out));
+                           return ops::mlp_branch(weights.fc1, weights.fc2, ops::Gelu::tanh,
+                                                  x.normed({}, ff.modulation), std::move(out));
                          }),
           ff.gate);
   }

@@ -7,6 +7,7 @@
 
 #include "cpu/operations.h"
 #include "l2c/core/error.h"
+#include "l2c/ops/workspace.h"
 
 namespace l2c::ops {
 
@@ -48,7 +49,7 @@ at::Tensor packed_linear(const Linear& layer, const at::Tensor& x, at::Tensor ou
   if (!out.defined()) {
     auto shape = x.sizes().vec();
     shape.back() = packed.out;
-    out = at::empty(shape, rows.options());
+    out = empty(shape, rows.options());
   }
   // A view, never a reshape: a copy of a strided `out` would swallow the result.
   at::Tensor out_rows = out.view({-1, packed.out});
@@ -106,7 +107,7 @@ at::Tensor linear_to_fp32(const Linear& layer, const at::Tensor& x) {
   if (!layer.packed) return linear(layer, x).to(at::kFloat);
   auto shape = x.sizes().vec();
   shape.back() = layer.packed->out;
-  return linear(layer, x, at::empty(shape, x.options().dtype(at::kFloat)));
+  return linear(layer, x, empty(shape, x.options().dtype(at::kFloat)));
 }
 
 at::Tensor linear_gelu_tanh(const Linear& layer, const at::Tensor& x) {

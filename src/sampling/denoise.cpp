@@ -8,6 +8,7 @@
 #include "l2c/cache/runner.h"
 #include "l2c/core/error.h"
 #include "l2c/diffusion/guidance.h"
+#include "l2c/ops/workspace.h"
 
 namespace l2c {
 
@@ -76,6 +77,8 @@ DenoiseResult denoise(const DenoiseJob& job, const at::Tensor& noise, const at::
   at::Tensor x = noise;
   {
     const c10::InferenceMode no_autograd;
+    ops::Workspace workspace;
+    const ops::WorkspaceScope scope(workspace);
     const Batch batch = make_batch(job, labels);
     CacheStore store(batch.rows, info.tokens, info.width,
                      noise.options().dtype(job.model.branch_dtype()));

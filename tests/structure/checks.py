@@ -12,7 +12,7 @@ ARROWS = {
     "diffusion": ["core"],
     "metrics": ["core"],
     "models": ["core", "io", "ops"],
-    "cache": ["core", "io", "models"],
+    "cache": ["core", "io", "ops", "models"],
     "sampling": ["core", "io", "ops", "models", "cache", "diffusion"],
     "datasets": ["core", "io"],
     "training": ["core", "io", "ops", "models", "cache", "diffusion", "sampling", "datasets"],

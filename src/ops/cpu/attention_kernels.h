@@ -12,9 +12,9 @@ namespace l2c::ops::cpu {
 
 template <class V>
 struct AttentionScratch {
-  static constexpr std::int64_t rows = 4 * V::tile_rows;  // of queries at a time
+  static constexpr std::int64_t rows = V::query_rows;  // at a time
   std::int64_t padded;                                    // tokens, in whole cache lines
-  std::size_t keys, values, scores, weights, bytes;       // offsets in bytes
+  std::size_t keys, values, scores, weights, inverses, bytes;  // offsets in bytes
 
   explicit AttentionScratch(const Attention& attention)
       : padded(round_up<V>(attention.tokens, 32)),
@@ -23,32 +23,69 @@ struct AttentionScratch {
         scores(values +
                line(4 * packed_words<V>(attention.head_size, attention.tokens, attention.element))),
         weights(scores + line(static_cast<std::size_t>(rows * padded) * 4)),
-        bytes(weights + line(static_cast<std::size_t>(rows * padded) * 4)) {}
+        inverses(weights + line(static_cast<std::size_t>(rows * padded) * 4)),
+        bytes(inverses + line(static_cast<std::size_t>(rows) * 4)) {}
 
   static std::size_t line(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 };
+
+// One panel of keys, [words of size][width] of which `real` columns are tokens.
+template <class V, class E>
+void pack_key_panel(const E* keys, std::int64_t stride, std::int64_t real, std::int64_t width,
+                    std::int64_t size, std::uint32_t* panel) {
+  const std::int64_t words = words_of<V, E>(size);
+  for (std::int64_t q = 0; q < words; ++q) {
+    const std::int64_t left = size - q * per_word<E>;
+    const E* column = keys + q * per_word<E>;
+    std::uint32_t* const out = panel + q * width;
+    for (std::int64_t j = 0; j < width; ++j, column += stride) {
+      out[j] = 0;
+      if (j >= real || left < 1) continue;
+      if constexpr (per_word<E> == 2) {
+        out[j] = left == 1 ? std::uint32_t{column->bits} : word<V>(column);
+      } else {
+        out[j] = word<V>(column);
+      }
+    }
+  }
+}
+
+template <class V>
+concept Transposes = requires(std::uint32_t* to) {
+  V::transpose(nullptr, 0, 0, 0, to, 0, 0);
+};
+
+// The same by blocks of 16 x 16 words.
+template <Transposes V, class E>
+void transpose_key_panel(const E* keys, std::int64_t stride, std::int64_t real,
+                         std::int64_t width, std::int64_t size, std::uint32_t* panel) {
+  const std::int64_t words = words_of<V, E>(size);
+  constexpr std::int64_t block = V::width * per_word<E>;
+  const auto bytes_of = [](std::int64_t elements) {
+    return elements * static_cast<std::int64_t>(sizeof(E));
+  };
+  for (std::int64_t column = 0; column < width; column += V::width) {
+    for (std::int64_t q = 0; q < words; q += V::width) {
+      const std::int64_t left = size - q * per_word<E>;
+      V::transpose(keys + column * stride + q * per_word<E>, bytes_of(stride), real - column,
+                   left > 0 ? bytes_of(left < block ? left : block) : 0, panel + q * width + column,
+                   width, words - q);
+    }
+  }
+}
 
 // Keys as the packed matrix [tokens, head_size].
 template <class V, class E>
 void pack_keys(const E* keys, std::int64_t stride, std::int64_t tokens, std::int64_t size,
                std::uint32_t* packed) {
-  const std::int64_t words = words_of<V, E>(size);
-  for (std::int64_t first = 0; first < tokens; first += panel_columns<V>) {
-    const std::int64_t width = panel_width<V>(first, tokens);
+  for (std::int64_t first = 0; first < tokens; first += panel_columns<V, E>) {
+    const std::int64_t width = panel_width<V, E>(first, tokens);
     const std::int64_t real = tokens - first < width ? tokens - first : width;
     std::uint32_t* const panel = packed + panel_offset<V, E>(first, size);
-    for (std::int64_t q = 0; q < words; ++q) {
-      const bool half = (q + 1) * per_word<E> > size;
-      const E* column = keys + first * stride + q * per_word<E>;
-      std::uint32_t* const out = panel + q * width;
-      for (std::int64_t j = 0; j < real; ++j, column += stride) {
-        if constexpr (per_word<E> == 2) {
-          out[j] = half ? std::uint32_t{column->bits} : word<V>(column);
-        } else {
-          out[j] = word<V>(column);
-        }
-      }
-      for (std::int64_t j = real; j < width; ++j) out[j] = 0;
+    if constexpr (Transposes<V>) {
+      transpose_key_panel<V>(keys + first * stride, stride, real, width, size, panel);
+    } else {
+      pack_key_panel<V>(keys + first * stride, stride, real, width, size, panel);
     }
   }
 }
@@ -58,14 +95,18 @@ template <class V, class E>
 void pack_values(const E* values, std::int64_t stride, std::int64_t tokens, std::int64_t size,
                  std::uint32_t* packed) {
   const std::int64_t words = words_of<V, E>(tokens);
-  for (std::int64_t first = 0; first < size; first += panel_columns<V>) {
-    const std::int64_t width = panel_width<V>(first, size);
+  for (std::int64_t first = 0; first < size; first += panel_columns<V, E>) {
+    const std::int64_t width = panel_width<V, E>(first, size);
     std::uint32_t* const panel = packed + panel_offset<V, E>(first, tokens);
     for (std::int64_t q = 0; q < words; ++q) {
       const E* const row = values + q * per_word<E> * stride + first;
       for (std::int64_t d = 0; d < width; d += V::width) {
         const std::int64_t left = size - first - d < V::width ? size - first - d : V::width;
         if constexpr (per_word<E> == 2) {
+          if (q * 2 >= tokens) {
+            V::store_words(panel + q * width + d, V::broadcast(0));
+            continue;
+          }
           const bool last = (q + 1) * 2 > tokens;
           V::store_words(panel + q * width + d,
                          V::pairs(row + d, last ? nullptr : row + stride + d, left));
@@ -78,26 +119,22 @@ void pack_values(const E* values, std::int64_t stride, std::int64_t tokens, std:
   }
 }
 
-// Scores to weights that sum to 1; what lies behind the tokens becomes small finite numbers or
-// zeros.
+// A row of scores to weights e^(scale * (score - largest)), whose sum's inverse is given back. What
+// lies behind the tokens becomes next to nothing, as far as whole vectors go.
 template <class V, class E>
-void softmax(float* scores, std::int64_t tokens, float scale, E* weights) {
+float softmax(float* scores, std::int64_t tokens, float scale, E* weights) {
   const std::int64_t end = round_up<V>(tokens, V::width);
   for (std::int64_t j = tokens; j < end; ++j) scores[j] = -3e38F;
   auto most = V::load(scores);
   for (std::int64_t j = V::width; j < end; j += V::width) most = V::max(most, V::load(scores + j));
   const auto largest = V::set(V::largest(most));
-  const auto factor = V::set(scale);
   auto sums = V::set(0);
   for (std::int64_t j = 0; j < end; j += V::width) {
-    const auto e = exponential<V>(V::mul(V::sub(V::load(scores + j), largest), factor));
+    const auto e = exponential_of_product<V, E>(V::sub(V::load(scores + j), largest), scale);
     sums = V::add(sums, e);
-    V::store(scores + j, e);
+    V::store(weights + j, e);
   }
-  const auto inverse = V::set(1 / V::sum(sums));
-  for (std::int64_t j = 0; j < end; j += V::width) {
-    V::store(weights + j, V::mul(V::load(scores + j), inverse));
-  }
+  return 1 / V::sum(sums);
 }
 
 template <class V, class E>
@@ -114,6 +151,7 @@ void attend(const Attention& attention, std::int64_t head, char* scratch) {
   auto* const values = reinterpret_cast<std::uint32_t*>(scratch + at.values);
   auto* const scores = reinterpret_cast<float*>(scratch + at.scores);
   auto* const weights = reinterpret_cast<E*>(scratch + at.weights);
+  auto* const inverses = reinterpret_cast<float*>(scratch + at.inverses);
   pack_keys<V>(queries + width, 3 * width, attention.tokens, size, keys);
   pack_values<V>(queries + 2 * width, 3 * width, attention.tokens, size, values);
   constexpr Element element = per_word<E> == 1 ? Element::fp32 : Element::bf16;
@@ -132,7 +170,8 @@ void attend(const Attention& attention, std::int64_t head, char* scratch) {
               .k = attention.tokens,
               .n = size,
               .in = element,
-              .out = element};
+              .out = element,
+              .row_scale = inverses};
   const float scale = 1 / __builtin_sqrtf(static_cast<float>(size));
   for (std::int64_t row = 0; row < attention.tokens; row += at.rows) {
     const std::int64_t rows = attention.tokens - row < at.rows ? attention.tokens - row : at.rows;
@@ -141,7 +180,8 @@ void attend(const Attention& attention, std::int64_t head, char* scratch) {
     mix.c = out + row * width;
     multiply_columns<V, E>(score, 0, score.n);
     for (std::int64_t r = 0; r < rows; ++r) {
-      softmax<V>(scores + r * at.padded, attention.tokens, scale, weights + r * at.padded);
+      inverses[r] =
+          softmax<V>(scores + r * at.padded, attention.tokens, scale, weights + r * at.padded);
     }
     multiply_columns<V, E>(mix, 0, mix.n);
   }

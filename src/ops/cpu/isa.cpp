@@ -1,3 +1,9 @@
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -13,7 +19,24 @@ namespace l2c::ops {
 
 namespace {
 
-constexpr std::array<std::string_view, 4> names{"plain", "avx2", "avx512", "avx512_bf16"};
+constexpr std::array<std::string_view, 5> names{"plain", "avx2", "avx512", "avx512_bf16",
+                                                   "amx"};
+
+// Whether the processor multiplies tiles of bf16, and the system lets this process use their
+// registers, which must be asked for.
+bool matrix_unit() {
+#if defined(__x86_64__) && defined(__linux__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned amx_bf16 = 1U << 22, amx_tile = 1U << 24;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
+  if ((d & amx_bf16) == 0 || (d & amx_tile) == 0) return false;
+  constexpr int request_permission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr int tile_data = 18;
+  return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+  return false;
+#endif
+}
 
 CpuIsa best() {
 #if defined(__x86_64__)
@@ -22,7 +45,8 @@ CpuIsa best() {
       !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl")) {
     return CpuIsa::avx2;
   }
-  return __builtin_cpu_supports("avx512bf16") ? CpuIsa::avx512_bf16 : CpuIsa::avx512;
+  if (!__builtin_cpu_supports("avx512bf16")) return CpuIsa::avx512;
+  return matrix_unit() ? CpuIsa::amx : CpuIsa::avx512_bf16;
 #else
   return CpuIsa::plain;
 #endif
@@ -56,6 +80,8 @@ namespace cpu {
 const Kernels& kernels() {
 #if defined(__x86_64__)
   switch (cpu_isa()) {
+    case CpuIsa::amx:
+      return amx_kernels;
     case CpuIsa::avx512_bf16:
       return avx512_bf16_kernels;
     case CpuIsa::avx512:

@@ -16,7 +16,7 @@ struct Bf16 {
 enum class Element { fp32, bf16 };
 enum class Activation { none, gelu_tanh, gelu_erf };
 
-// c = activation(a W^T + bias) for rows of a. Accumulated in fp32, in an order that depends on k
+// c = activation(a W^T + bias) * row_scale for rows of a. Accumulated in fp32, in an order that depends on k
 // alone: a row's result does not depend on the rows beside it.
 struct Product {
   const void* a = nullptr;  // [m, k] of `in`, rows a_stride elements apart
@@ -29,6 +29,7 @@ struct Product {
   Element in = Element::fp32;  // of a and of the weights
   Element out = Element::fp32;
   Activation activation = Activation::none;
+  const float* row_scale = nullptr;  // [m], or null for 1
 };
 
 // One summand of a residual stream: tokens += weight * gate * value.
@@ -93,6 +94,7 @@ extern const Kernels plain_kernels;
 extern const Kernels avx2_kernels;
 extern const Kernels avx512_kernels;
 extern const Kernels avx512_bf16_kernels;
+extern const Kernels amx_kernels;
 #endif
 
 // Those of cpu_isa().

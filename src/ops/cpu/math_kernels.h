@@ -22,7 +22,38 @@ typename V::Floats exponential(typename V::Floats x) {
   return V::scale_by_power(p, n);
 }
 
+// 2^x for x of -126 ... 126, clamped to that; relative error below 2e-4: for what is rounded to
+// bf16. The polynomial is the one of degree 3 with the least relative error on [-1/2, 1/2].
+template <class V>
+typename V::Floats rough_power_of_two(typename V::Floats x) {
+  x = V::max(V::set(-126.0F), V::min(V::set(126.0F), x));
+  const auto n = V::round(x);
+  const auto f = V::sub(x, n);
+  auto p = V::fma(f, V::set(0.0551713F), V::set(0.2426111F));
+  p = V::fma(p, f, V::set(0.6932609F));
+  p = V::fma(p, f, V::set(0.9999281F));
+  return V::scale_by_power(p, n);
+}
+
+// e^(factor * x), as exactly as E holds it.
+template <class V, class E>
+typename V::Floats exponential_of_product(typename V::Floats x, float factor) {
+  if constexpr (sizeof(E) == 2) {
+    return rough_power_of_two<V>(V::mul(x, V::set(factor * 1.44269504F)));
+  } else {
+    return exponential<V>(V::mul(x, V::set(factor)));
+  }
+}
+
 // x * sigmoid(2u) is 0.5 x (1 + tanh u).
+template <class V>
+typename V::Floats rough_gelu_tanh(typename V::Floats x) {
+  constexpr float factor = -2 * 0.7978845608F * 1.44269504F;
+  const auto inner = V::fma(V::mul(x, x), V::set(factor * 0.044715F), V::set(factor));
+  const auto e = rough_power_of_two<V>(V::mul(x, inner));
+  return V::mul(x, V::rough_reciprocal(V::add(V::set(1), e)));
+}
+
 template <class V>
 typename V::Floats gelu_tanh(typename V::Floats x) {
   const auto square = V::mul(x, x);
@@ -49,10 +80,12 @@ typename V::Floats gelu_erf(typename V::Floats x) {
   return V::fma(half, V::copy_sign(erf, z), half);
 }
 
-template <class V>
+// As exactly as Out holds it.
+template <class V, class Out>
 typename V::Floats activated(typename V::Floats x, Activation activation) {
   switch (activation) {
     case Activation::gelu_tanh:
+      if constexpr (sizeof(Out) == 2) return rough_gelu_tanh<V>(x);
       return gelu_tanh<V>(x);
     case Activation::gelu_erf:
       return gelu_erf<V>(x);

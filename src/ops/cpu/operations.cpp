@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "cpu/pool.h"
+#include "cpu/tensors.h"
+#include "l2c/ops/workspace.h"
 
 namespace l2c::ops::cpu {
 
@@ -10,20 +11,15 @@ namespace {
 
 bool is_supported(at::ScalarType type) { return type == at::kFloat || type == at::kBFloat16; }
 
-Element element(const at::Tensor& tensor) {
-  return tensor.scalar_type() == at::kFloat ? Element::fp32 : Element::bf16;
-}
+Element element(const at::Tensor& tensor) { return cpu::element(tensor.scalar_type()); }
 
 bool has_whole_rows(const at::Tensor& tensor) {
   return tensor.dim() == 2 && tensor.stride(1) == 1 && tensor.scalar_type() == at::kFloat &&
          tensor.is_cpu();
 }
 
-const float* floats(const at::Tensor& tensor) {
-  return tensor.defined() ? tensor.const_data_ptr<float>() : nullptr;
-}
+}  // namespace
 
-// Pieces [first, last) of n, each but the last a multiple of `block`.
 void in_blocks(std::int64_t n, std::int64_t block, std::int64_t grain, Work work) {
   const std::int64_t blocks = (n + block - 1) / block;
   parallel_for(blocks, grain / block, [&](std::int64_t first, std::int64_t last, int participant) {
@@ -31,26 +27,35 @@ void in_blocks(std::int64_t n, std::int64_t block, std::int64_t grain, Work work
   });
 }
 
-// Rows that are worth another thread, given the arithmetic of one.
-std::int64_t grain(std::int64_t operations_per_row) {
-  constexpr std::int64_t worth_a_thread = 1 << 18;
-  return std::max<std::int64_t>(1, worth_a_thread / std::max<std::int64_t>(1, operations_per_row));
+Product product_of(const Linear& layer, std::int64_t rows, Element out, Activation activation) {
+  const PackedWeight& packed = *layer.packed;
+  return {.a_stride = packed.in,
+          .weights =
+              reinterpret_cast<const std::uint32_t*>(packed.words.const_data_ptr<std::int32_t>()),
+          .bias = floats(layer.bias),
+          .c_stride = packed.out,
+          .m = rows,
+          .k = packed.in,
+          .n = packed.out,
+          .in = element(packed.dtype),
+          .out = out,
+          .activation = activation};
+}
+
+Product rows_of(const Product& product, std::int64_t first, std::int64_t last) {
+  Product part = product;
+  part.a = static_cast<const char*>(product.a) + first * product.a_stride * bytes_of(product.in);
+  part.c = static_cast<char*>(product.c) + first * product.c_stride * bytes_of(product.out);
+  part.m = last - first;
+  return part;
 }
 
 void multiply(const Product& product) {
   const Kernels& k = kernels();
   if (product.m >= 2 * most_participants() * k.row_block) {
-    const std::size_t in = product.in == Element::fp32 ? 4 : 2;
-    const std::size_t out = product.out == Element::fp32 ? 4 : 2;
     in_blocks(product.m, k.row_block, grain(product.k * product.n),
               [&](std::int64_t first, std::int64_t last, int /*participant*/) {
-                Product part = product;
-                part.a = static_cast<const char*>(product.a) +
-                         static_cast<std::size_t>(first * product.a_stride) * in;
-                part.c = static_cast<char*>(product.c) +
-                         static_cast<std::size_t>(first * product.c_stride) * out;
-                part.m = last - first;
-                k.product(part, 0, part.n);
+                k.product(rows_of(product, first, last), 0, product.n);
               });
   } else {  // few rows, many weights
     in_blocks(product.n, k.column_block, grain(product.k * product.m),
@@ -59,6 +64,8 @@ void multiply(const Product& product) {
               });
   }
 }
+
+namespace {
 
 using Summands = c10::SmallVector<Summand, 4>;
 
@@ -116,26 +123,18 @@ PackedWeight pack(const at::Tensor& weight, at::ScalarType dtype) {
 }
 
 void linear(const Linear& layer, const at::Tensor& x, at::Tensor& out, Activation activation) {
-  const PackedWeight& packed = *layer.packed;
-  multiply({.a = x.const_data_ptr(),
-            .a_stride = x.stride(0),
-            .weights =
-                reinterpret_cast<const std::uint32_t*>(packed.words.const_data_ptr<std::int32_t>()),
-            .bias = floats(layer.bias),
-            .c = out.data_ptr(),
-            .c_stride = out.stride(0),
-            .m = x.size(0),
-            .k = packed.in,
-            .n = packed.out,
-            .in = element(x),
-            .out = element(out),
-            .activation = activation});
+  Product product = product_of(layer, x.size(0), element(out), activation);
+  product.a = x.const_data_ptr();
+  product.a_stride = x.stride(0);
+  product.c = out.data_ptr();
+  product.c_stride = out.stride(0);
+  multiply(product);
 }
 
 at::Tensor attention(const at::Tensor& qkv, int heads) {
   const std::int64_t rows = qkv.size(0);
   const std::int64_t width = qkv.size(2) / 3;
-  at::Tensor out = at::empty({rows, qkv.size(1), width}, qkv.options());
+  at::Tensor out = empty({rows, qkv.size(1), width}, qkv.options());
   const Attention call{.qkv = qkv.const_data_ptr(),
                        .out = out.data_ptr(),
                        .element = element(qkv),
@@ -144,7 +143,7 @@ at::Tensor attention(const at::Tensor& qkv, int heads) {
                        .head_size = width / heads};
   const Kernels& k = kernels();
   const auto bytes = static_cast<std::int64_t>(k.attention_scratch(call));
-  const at::Tensor scratch = at::empty({most_participants() * bytes}, at::kByte);
+  const at::Tensor scratch = empty({most_participants() * bytes}, at::kByte);
   auto* const memory = scratch.data_ptr<std::uint8_t>();
   parallel_for(rows * heads, grain(2 * call.tokens * call.tokens * call.head_size),
                [&](std::int64_t first, std::int64_t last, int participant) {
@@ -179,7 +178,7 @@ void add(at::Tensor& tokens, const Pending& pending) {
 at::Tensor add_and_norm(at::Tensor& tokens, const Pending& pending, const Norm& norm,
                         const Modulation& modulation, at::ScalarType dtype) {
   const Summands parts = summands(pending);
-  at::Tensor out = at::empty(tokens.sizes(), tokens.options().dtype(dtype));
+  at::Tensor out = empty(tokens.sizes(), tokens.options().dtype(dtype));
   ResidualNorm pass = pass_over(tokens, parts);
   pass.out = out.data_ptr();
   pass.out_element = element(out);

@@ -23,6 +23,14 @@ void linear(const Linear& layer, const at::Tensor& x, at::Tensor& out, Activatio
 // qkv [N, T, 3 * D] -> [N, T, D].
 at::Tensor attention(const at::Tensor& qkv, int heads);
 
+// The branches of a transformer block, so that what lies between their products stays in a core's
+// cache. x [N, T, D] of the packed layers' type, contiguous -> out [N, T, D], fp32 or bf16,
+// contiguous. The bits are those of the operations one after another.
+void attention_branch(const Linear& qkv, const Linear& proj, int heads, const at::Tensor& x,
+                      at::Tensor& out);
+void mlp_branch(const Linear& fc1, const Linear& fc2, Activation activation, const at::Tensor& x,
+                at::Tensor& out);
+
 using Pending = std::vector<std::pair<BranchValue, at::Tensor>>;
 
 // Adds what is pending to tokens [N, T, D] (fp32, contiguous), and gives their norm in `out`, if

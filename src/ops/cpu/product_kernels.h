@@ -1,8 +1,8 @@
 // Matrix products with packed weights. Templates on a type of internal linkage: see kernels.h.
 //
 // Packed [n, k]: panels of tile_vectors * width columns, each [words of k][columns], the last panel
-// as wide as what is left needs whole vectors. A tile of tile_rows rows and one panel stays in
-// registers for the whole of k.
+// as wide as what is left needs whole vectors; words of k in whole word_blocks, zeros behind k. A
+// tile of tile_rows rows and one panel stays in registers for the whole of k.
 #pragma once
 
 #include "kernels.h"
@@ -10,12 +10,12 @@
 
 namespace l2c::ops::cpu {
 
-template <class V>
-inline constexpr std::int64_t panel_columns = V::width * V::tile_vectors;
+template <class V, class E>
+inline constexpr std::int64_t panel_columns = V::width * V::template tile_vectors<E>;
 
 template <class V, class E>
 std::int64_t words_of(std::int64_t k) {
-  return (k + per_word<E> - 1) / per_word<E>;
+  return round_up<V>((k + per_word<E> - 1) / per_word<E>, V::template word_block<E>);
 }
 
 template <class V>
@@ -30,16 +30,16 @@ std::int64_t panel_offset(std::int64_t first, std::int64_t k) {
   return first * words_of<V, E>(k);
 }
 
-template <class V>
+template <class V, class E>
 std::int64_t panel_width(std::int64_t first, std::int64_t n) {
   const std::int64_t left = n - first;
-  return left < panel_columns<V> ? round_up<V>(left, V::width) : panel_columns<V>;
+  return left < panel_columns<V, E> ? round_up<V>(left, V::width) : panel_columns<V, E>;
 }
 
 template <class V, class E>
 void pack_panel(const float* weight, std::int64_t n, std::int64_t k, std::int64_t first,
                 std::uint32_t* packed) {
-  const std::int64_t width = panel_width<V>(first, n);
+  const std::int64_t width = panel_width<V, E>(first, n);
   packed += panel_offset<V, E>(first, k);
   for (std::int64_t column = 0; column < width; ++column) {
     const float* const row = first + column < n ? weight + (first + column) * k : nullptr;
@@ -59,16 +59,29 @@ void pack_panel(const float* weight, std::int64_t n, std::int64_t k, std::int64_
   }
 }
 
+template <class V, class E>
+void pack_columns(const float* weight, std::int64_t n, std::int64_t k, std::int64_t first,
+                  std::int64_t last, std::uint32_t* packed) {
+  for (std::int64_t column = first; column < last; column += panel_columns<V, E>) {
+    pack_panel<V, E>(weight, n, k, column, packed);
+  }
+}
+
 template <class V>
 void pack(const float* weight, std::int64_t n, std::int64_t k, Element element, std::int64_t first,
           std::int64_t last, std::uint32_t* packed) {
-  for (std::int64_t column = first; column < last; column += panel_columns<V>) {
-    if (element == Element::fp32) {
-      pack_panel<V, float>(weight, n, k, column, packed);
-    } else {
-      pack_panel<V, Bf16>(weight, n, k, column, packed);
-    }
+  if (element == Element::fp32) {
+    pack_columns<V, float>(weight, n, k, first, last, packed);
+  } else {
+    pack_columns<V, Bf16>(weight, n, k, first, last, packed);
   }
+}
+
+// What an accumulator becomes on its way out.
+template <class V, class Out>
+typename V::Floats finished(const Product& product, typename V::Floats x, std::int64_t row) {
+  x = activated<V, Out>(x, product.activation);
+  return product.row_scale == nullptr ? x : V::mul(x, V::set(product.row_scale[row]));
 }
 
 template <class V, class Out>
@@ -81,10 +94,10 @@ void store_columns(Out* c, typename V::Floats x, std::int64_t left) {
 }
 
 template <class V, int Vectors, class Out>
-void store_row(const Product& product, Out* c, const typename V::Floats* sums,
+void store_row(const Product& product, Out* c, const typename V::Floats* sums, std::int64_t row,
                std::int64_t columns) {
   for (int v = 0; v < Vectors; ++v) {
-    store_columns<V>(c + v * V::width, activated<V>(sums[v], product.activation),
+    store_columns<V>(c + v * V::width, finished<V, Out>(product, sums[v], row),
                      columns - v * V::width);
   }
 }
@@ -134,9 +147,9 @@ void tile(const Product& product, std::int64_t row, std::int64_t column, std::in
   for (int r = 0; r < Rows; ++r) {
     const std::int64_t at = (row + r) * product.c_stride + column;
     if (product.out == Element::fp32) {
-      store_row<V, Vectors>(product, static_cast<float*>(product.c) + at, sums[r], columns);
+      store_row<V, Vectors>(product, static_cast<float*>(product.c) + at, sums[r], row + r, columns);
     } else {
-      store_row<V, Vectors>(product, static_cast<Bf16*>(product.c) + at, sums[r], columns);
+      store_row<V, Vectors>(product, static_cast<Bf16*>(product.c) + at, sums[r], row + r, columns);
     }
   }
 }
@@ -157,8 +170,8 @@ Tile tile_of_rows(std::int64_t rows) {
 
 template <class V, class E>
 Tile tile_for(std::int64_t rows, std::int64_t vectors) {
-  static_assert(V::tile_vectors <= 4);
-  if constexpr (V::tile_vectors >= 4) {
+  static_assert(V::template tile_vectors<E> <= 4);
+  if constexpr (V::template tile_vectors<E> >= 4) {
     if (vectors == 4) return tile_of_rows<V, E, 4>(rows);
     if (vectors == 3) return tile_of_rows<V, E, 3>(rows);
   }
@@ -169,7 +182,7 @@ Tile tile_for(std::int64_t rows, std::int64_t vectors) {
 template <class V, class E>
 void multiply_panel(const Product& product, std::int64_t first, std::int64_t last,
                     std::int64_t column) {
-  const std::int64_t width = panel_width<V>(column, product.n);
+  const std::int64_t width = panel_width<V, E>(column, product.n);
   const std::int64_t columns = product.n - column < width ? product.n - column : width;
   const Tile whole = tile_for<V, E>(V::tile_rows, width / V::width);
   std::int64_t row = first;
@@ -177,13 +190,23 @@ void multiply_panel(const Product& product, std::int64_t first, std::int64_t las
   if (row < last) tile_for<V, E>(last - row, width / V::width)(product, row, column, columns);
 }
 
+// A type with a matrix unit for these elements multiplies there.
+template <class V, class E>
+concept HasMatrixUnit = sizeof(E) == 2 && requires(const Product& product) {
+  V::multiply(product, std::int64_t{}, std::int64_t{});
+};
+
 template <class V, class E>
 void multiply_columns(const Product& product, std::int64_t first, std::int64_t last) {
+  if constexpr (HasMatrixUnit<V, E>) {
+    V::multiply(product, first, last);
+    return;
+  }
   // Rows that stay in the second cache while all panels pass.
   constexpr std::int64_t block = 32 * V::tile_rows;
   for (std::int64_t row = 0; row < product.m; row += block) {
     const std::int64_t end = row + block < product.m ? row + block : product.m;
-    for (std::int64_t column = first; column < last; column += panel_columns<V>) {
+    for (std::int64_t column = first; column < last; column += panel_columns<V, E>) {
       multiply_panel<V, E>(product, row, end, column);
     }
   }

@@ -17,8 +17,8 @@ constexpr Kernels table(const char* name) {
           .residual_norm = &residual_norm<V>,
           .attention_scratch = &attention_scratch<V>,
           .attention = &attention<V>,
-          .column_block = panel_columns<V>,
-          .row_block = V::tile_rows};
+          .column_block = panel_columns<V, float>,
+          .row_block = V::row_block};
 }
 
 }  // namespace l2c::ops::cpu

@@ -11,7 +11,12 @@ namespace {
 struct Avx2 {
   static constexpr int width = 8;
   static constexpr int tile_rows = 6;  // 6 x 2 accumulators of the 16 registers
+  static constexpr int row_block = tile_rows;  // that a product works on at a time
+  static constexpr int query_rows = 4 * tile_rows;
+  template <class E>
   static constexpr int tile_vectors = 2;
+  template <class E>
+  static constexpr int word_block = 1;
   using Floats = __m256;
   using Words = __m256i;
 
@@ -56,6 +61,7 @@ struct Avx2 {
   static Floats sub(Floats a, Floats b) { return _mm256_sub_ps(a, b); }
   static Floats mul(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
   static Floats div(Floats a, Floats b) { return _mm256_div_ps(a, b); }
+  static Floats rough_reciprocal(Floats x) { return div(set(1), x); }
   static Floats fma(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
   static Floats max(Floats a, Floats b) { return _mm256_max_ps(a, b); }
   static Floats min(Floats a, Floats b) { return _mm256_min_ps(a, b); }

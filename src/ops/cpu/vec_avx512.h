@@ -11,7 +11,12 @@ namespace {
 struct Avx512Base {
   static constexpr int width = 16;
   static constexpr int tile_rows = 6;  // 6 x 4 accumulators of the 32 registers
+  static constexpr int row_block = tile_rows;  // that a product works on at a time
+  static constexpr int query_rows = 4 * tile_rows;
+  template <class E>
   static constexpr int tile_vectors = 4;
+  template <class E>
+  static constexpr int word_block = 1;
   using Floats = __m512;
   using Words = __m512i;
 
@@ -38,12 +43,52 @@ struct Avx512Base {
     const Words highs = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first(n), high));
     return _mm512_or_si512(lows, _mm512_slli_epi32(highs, 16));
   }
+  // Words [i][j] of `from` to [j][i] of `to`: `rows` <= 16 rows of `bytes` <= 64, `stride` bytes
+  // apart, become `words` <= 16 rows of 16 words, to_stride words apart. Zeros for what is not there.
+  static void transpose(const void* from, std::int64_t stride, std::int64_t rows,
+                        std::int64_t bytes, std::uint32_t* to, std::int64_t to_stride,
+                        std::int64_t words) {
+    const __mmask64 there = bytes >= 64 ? ~__mmask64{0} : (__mmask64{1} << bytes) - 1;
+    Words a[16], b[16];
+    for (int i = 0; i < 16; ++i) {
+      a[i] = _mm512_setzero_si512();
+      if (i < rows) {
+        a[i] = _mm512_maskz_loadu_epi8(there, static_cast<const char*>(from) + i * stride);
+      }
+    }
+    for (int i = 0; i < 16; i += 2) {
+      b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
+      b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4) {
+      for (int j = 0; j < 2; ++j) {
+        a[i + 2 * j] = _mm512_unpacklo_epi64(b[i + j], b[i + j + 2]);
+        a[i + 2 * j + 1] = _mm512_unpackhi_epi64(b[i + j], b[i + j + 2]);
+      }
+    }
+    // Now a[4 g + c] holds, in its lane l, column 4 l + c of the rows 4 g ... 4 g + 3.
+    for (int c = 0; c < 4; ++c) {
+      const Words even_low = _mm512_shuffle_i32x4(a[c], a[4 + c], 0x88);
+      const Words odd_low = _mm512_shuffle_i32x4(a[c], a[4 + c], 0xDD);
+      const Words even_high = _mm512_shuffle_i32x4(a[8 + c], a[12 + c], 0x88);
+      const Words odd_high = _mm512_shuffle_i32x4(a[8 + c], a[12 + c], 0xDD);
+      b[c] = _mm512_shuffle_i32x4(even_low, even_high, 0x88);
+      b[8 + c] = _mm512_shuffle_i32x4(even_low, even_high, 0xDD);
+      b[4 + c] = _mm512_shuffle_i32x4(odd_low, odd_high, 0x88);
+      b[12 + c] = _mm512_shuffle_i32x4(odd_low, odd_high, 0xDD);
+    }
+    for (int j = 0; j < 16; ++j) {
+      if (j < words) store_words(to + j * to_stride, b[j]);
+    }
+  }
   static Floats as_floats(Words x) { return _mm512_castsi512_ps(x); }
 
   static Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
   static Floats sub(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
   static Floats mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
   static Floats div(Floats a, Floats b) { return _mm512_div_ps(a, b); }
+  // Relative error below 2^-14.
+  static Floats rough_reciprocal(Floats x) { return _mm512_rcp14_ps(x); }
   static Floats fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
   // NaN where b is NaN.
   static Floats max(Floats a, Floats b) { return _mm512_max_ps(a, b); }

@@ -10,7 +10,12 @@ namespace {
 struct Plain {
   static constexpr int width = 4;
   static constexpr int tile_rows = 3;
+  static constexpr int row_block = tile_rows;  // that a product works on at a time
+  static constexpr int query_rows = 4 * tile_rows;
+  template <class E>
   static constexpr int tile_vectors = 2;
+  template <class E>
+  static constexpr int word_block = 1;
   struct Floats {
     float lane[width];
   };
@@ -79,6 +84,7 @@ struct Plain {
   static Floats mul(Floats a, Floats b) {
     return each([&](int i) { return a.lane[i] * b.lane[i]; });
   }
+  static Floats rough_reciprocal(Floats x) { return div(set(1), x); }
   static Floats div(Floats a, Floats b) {
     return each([&](int i) { return a.lane[i] / b.lane[i]; });
   }
