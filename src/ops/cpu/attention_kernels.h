@@ -10,9 +10,9 @@
 
 namespace l2c::ops::cpu {
 
-template <class V>
+template <class V, class E>
 struct AttentionScratch {
-  static constexpr std::int64_t rows = V::query_rows;  // at a time
+  static constexpr std::int64_t rows = V::template query_rows<E>;  // at a time
   std::int64_t padded;                                    // tokens, in whole cache lines
   std::size_t keys, values, scores, weights, inverses, bytes;  // offsets in bytes
 
@@ -137,59 +137,99 @@ float softmax(float* scores, std::int64_t tokens, float scale, E* weights) {
   return 1 / V::sum(sums);
 }
 
+// One head of one sample: where its parts lie.
+template <class E>
+struct Head {
+  std::int64_t tokens, size;
+  std::int64_t stride;      // between a token's queries and the next one's
+  std::int64_t out_stride;  // and their results
+  float scale;
+  const E* queries;
+  E* out;
+  std::uint32_t* keys;    // packed [tokens, size]
+  std::uint32_t* values;  // packed [size, tokens]
+  std::int64_t padded;    // columns of scores and weights
+  float* scores;          // [rows at a time][padded]
+  E* weights;             // the same
+  float* inverses;        // [rows at a time]: of the weights' sums
+};
+
+// Some rows of queries, rows at a time or fewer.
 template <class V, class E>
-void attend(const Attention& attention, std::int64_t head, char* scratch) {
-  const AttentionScratch<V> at(attention);
+void attend_rows(const Head<E>& head, std::int64_t row, std::int64_t rows) {
+  constexpr Element element = per_word<E> == 1 ? Element::fp32 : Element::bf16;
+  const Product score{.a = head.queries + row * head.stride,
+                      .a_stride = head.stride,
+                      .weights = head.keys,
+                      .c = head.scores,
+                      .c_stride = head.padded,
+                      .m = rows,
+                      .k = head.size,
+                      .n = head.tokens,
+                      .in = element,
+                      .out = Element::fp32};
+  multiply_columns<V, E>(score, 0, score.n);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    head.inverses[r] = softmax<V>(head.scores + r * head.padded, head.tokens, head.scale,
+                                  head.weights + r * head.padded);
+  }
+  const Product mix{.a = head.weights,
+                    .a_stride = head.padded,
+                    .weights = head.values,
+                    .c = head.out + row * head.out_stride,
+                    .c_stride = head.out_stride,
+                    .m = rows,
+                    .k = head.tokens,
+                    .n = head.size,
+                    .in = element,
+                    .out = element,
+                    .row_scale = head.inverses};
+  multiply_columns<V, E>(mix, 0, mix.n);
+}
+
+// A type with a faster way for some heads does there what it can: false where it could not.
+template <class V, class E>
+concept HasOwnAttention = requires(const Head<E>& head) {
+  V::attend_rows(head, std::int64_t{}, std::int64_t{});
+};
+
+template <class V, class E>
+void attend(const Attention& attention, std::int64_t index, char* scratch) {
+  const AttentionScratch<V, E> at(attention);
   const std::int64_t size = attention.head_size;
   const std::int64_t width = attention.heads * size;
-  const std::int64_t sample = head / attention.heads;
-  const std::int64_t offset = head % attention.heads * size;
-  const E* const queries =
-      static_cast<const E*>(attention.qkv) + sample * attention.tokens * 3 * width + offset;
-  E* const out = static_cast<E*>(attention.out) + sample * attention.tokens * width + offset;
-  auto* const keys = reinterpret_cast<std::uint32_t*>(scratch + at.keys);
-  auto* const values = reinterpret_cast<std::uint32_t*>(scratch + at.values);
-  auto* const scores = reinterpret_cast<float*>(scratch + at.scores);
-  auto* const weights = reinterpret_cast<E*>(scratch + at.weights);
-  auto* const inverses = reinterpret_cast<float*>(scratch + at.inverses);
-  pack_keys<V>(queries + width, 3 * width, attention.tokens, size, keys);
-  pack_values<V>(queries + 2 * width, 3 * width, attention.tokens, size, values);
-  constexpr Element element = per_word<E> == 1 ? Element::fp32 : Element::bf16;
-  Product score{.a_stride = 3 * width,
-                .weights = keys,
-                .c = scores,
-                .c_stride = at.padded,
-                .k = size,
-                .n = attention.tokens,
-                .in = element,
-                .out = Element::fp32};
-  Product mix{.a = weights,
-              .a_stride = at.padded,
-              .weights = values,
-              .c_stride = width,
-              .k = attention.tokens,
-              .n = size,
-              .in = element,
-              .out = element,
-              .row_scale = inverses};
-  const float scale = 1 / __builtin_sqrtf(static_cast<float>(size));
-  for (std::int64_t row = 0; row < attention.tokens; row += at.rows) {
-    const std::int64_t rows = attention.tokens - row < at.rows ? attention.tokens - row : at.rows;
-    score.a = queries + row * 3 * width;
-    score.m = mix.m = rows;
-    mix.c = out + row * width;
-    multiply_columns<V, E>(score, 0, score.n);
-    for (std::int64_t r = 0; r < rows; ++r) {
-      inverses[r] =
-          softmax<V>(scores + r * at.padded, attention.tokens, scale, weights + r * at.padded);
+  const std::int64_t sample = index / attention.heads;
+  const std::int64_t offset = index % attention.heads * size;
+  const Head<E> head{
+      .tokens = attention.tokens,
+      .size = size,
+      .stride = 3 * width,
+      .out_stride = width,
+      .scale = 1 / __builtin_sqrtf(static_cast<float>(size)),
+      .queries =
+          static_cast<const E*>(attention.qkv) + sample * attention.tokens * 3 * width + offset,
+      .out = static_cast<E*>(attention.out) + sample * attention.tokens * width + offset,
+      .keys = reinterpret_cast<std::uint32_t*>(scratch + at.keys),
+      .values = reinterpret_cast<std::uint32_t*>(scratch + at.values),
+      .padded = at.padded,
+      .scores = reinterpret_cast<float*>(scratch + at.scores),
+      .weights = reinterpret_cast<E*>(scratch + at.weights),
+      .inverses = reinterpret_cast<float*>(scratch + at.inverses)};
+  pack_keys<V>(head.queries + width, head.stride, head.tokens, size, head.keys);
+  pack_values<V>(head.queries + 2 * width, head.stride, head.tokens, size, head.values);
+  for (std::int64_t row = 0; row < head.tokens; row += at.rows) {
+    const std::int64_t rows = head.tokens - row < at.rows ? head.tokens - row : at.rows;
+    if constexpr (HasOwnAttention<V, E>) {
+      if (V::attend_rows(head, row, rows)) continue;
     }
-    multiply_columns<V, E>(mix, 0, mix.n);
+    attend_rows<V>(head, row, rows);
   }
 }
 
 template <class V>
 std::size_t attention_scratch(const Attention& attention) {
-  return AttentionScratch<V>(attention).bytes;
+  return attention.element == Element::fp32 ? AttentionScratch<V, float>(attention).bytes
+                                            : AttentionScratch<V, Bf16>(attention).bytes;
 }
 
 template <class V>

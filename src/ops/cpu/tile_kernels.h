@@ -82,60 +82,36 @@ class Tail {
 };
 
 // A finished block on its way to the product's output.
-template <class V>
-class Leaving {
- public:
-  [[nodiscard]] int vectors() const { return end_ - done_; }
-
-  // rows x columns of `sums`, [block][block].
-  void begin(const Product& product, const float* sums, std::int64_t row, std::int64_t column,
-             std::int64_t rows, std::int64_t columns) {
-    sums_ = sums;
-    columns_ = columns;
-    row_scale_ = product.row_scale == nullptr ? nullptr : product.row_scale + row;
-    element_ = product.out;
-    activation_ = product.activation;
-    stride_ = product.c_stride;
-    const std::int64_t at = row * product.c_stride + column;
-    out_ = static_cast<char*>(product.c) + at * (product.out == Element::fp32 ? 4 : 2);
-    across_log_ = columns > tile ? 1 : 0;
-    end_ = static_cast<int>(rows) << across_log_;
-    done_ = 0;
-  }
-
-  __attribute__((always_inline)) void some(int vectors) {
-    if (vectors > end_ - done_) vectors = end_ - done_;
-    if (element_ == Element::fp32) {
-      move<float>(vectors);
-    } else {
-      move<Bf16>(vectors);
-    }
-  }
-
- private:
-  template <class Out>
-  __attribute__((always_inline)) void move(int vectors) {
-    // Copies: the compiler must take every store of vectors for one to the members.
-    const Leaving here = *this;
-    done_ += vectors;
-    for (int i = here.done_; i < here.done_ + vectors; ++i) {
-      const std::int64_t r = i >> here.across_log_;
-      const std::int64_t c = (i & here.across_log_) * tile;
-      auto x = activated<V, Out>(V::load(here.sums_ + r * block + c), here.activation_);
-      if (here.row_scale_ != nullptr) x = V::mul(x, V::set(here.row_scale_[r]));
-      store_columns<V>(reinterpret_cast<Out*>(here.out_) + r * here.stride_ + c, x,
-                       here.columns_ - c);
-    }
-  }
-
-  const float* sums_ = nullptr;
-  const float* row_scale_ = nullptr;
-  char* out_ = nullptr;
-  std::int64_t columns_ = 0, stride_ = 0;
-  Element element_ = Element::fp32;
-  Activation activation_ = Activation::none;
-  int across_log_ = 0, end_ = 0, done_ = 0;
+struct Leaving {
+  const float* sums = nullptr;  // [rows][block]
+  const float* row_scale = nullptr;
+  char* out = nullptr;      // of the block's first value
+  std::int64_t stride = 0;  // of out, in bytes
+  std::int64_t columns = 0;
+  int rows = 0;
 };
+
+template <class V, class Out, Activation activation>
+__attribute__((always_inline)) inline void leave_row(Leaving& l) {
+  Out* const out = reinterpret_cast<Out*>(l.out);
+  const auto value = [&](const float* sums) __attribute__((always_inline)) {
+    const auto x = activated<V, Out>(V::load(sums), activation);
+    return l.row_scale == nullptr ? x : V::mul(x, V::set(*l.row_scale));
+  };
+  if (l.columns == block) {
+    const auto left = value(l.sums);
+    const auto right = value(l.sums + tile);
+    V::store(out, left);
+    V::store(out + tile, right);
+  } else {
+    store_columns<V>(out, value(l.sums), l.columns);
+    if (l.columns > tile) store_columns<V>(out + tile, value(l.sums + tile), l.columns - tile);
+  }
+  l.sums += block;
+  l.out += l.stride;
+  if (l.row_scale != nullptr) ++l.row_scale;
+  --l.rows;
+}
 
 // What a block's sums are made of.
 struct Operands {
@@ -194,22 +170,56 @@ void store_sums(float* sums, std::int64_t stride) {
 }
 
 // The sums of one block, while the block before leaves.
-template <class V, int Rows, int Columns>
-void sum_block(const Operands& operands, Leaving<V>& leaving, float* sums, std::int64_t stride) {
+template <class V, class Out, Activation activation, int Rows, int Columns>
+void sum_block(const Operands& operands, Leaving leaving, float* sums, std::int64_t stride) {
   constexpr std::int64_t step_words = tile * Columns * tile;
-  const std::int64_t steps = operands.steps + (operands.tail != nullptr ? 1 : 0);
-  const int pace = (leaving.vectors() + static_cast<int>(steps) - 1) / static_cast<int>(steps);
+  const int steps = static_cast<int>(operands.steps) + (operands.tail != nullptr ? 1 : 0);
+  const int pace = (leaving.rows + steps - 1) / steps;
+  const auto leave = [&]() __attribute__((always_inline)) {
+    for (int i = leaving.rows < pace ? leaving.rows : pace; i > 0; --i) {
+      leave_row<V, Out, activation>(leaving);
+    }
+  };
   start_sums<Rows, Columns>(operands.bias);
   const std::uint32_t* weights = operands.weights;
-  for (std::int64_t i = 0; i < operands.steps; ++i, weights += step_words) {
-    step<Rows, Columns>(operands.a + i * tile_k, operands.a_stride, weights);
-    leaving.some(pace);
+  const Bf16* a = operands.a;
+  for (std::int64_t i = operands.steps; i > 0; --i) {
+    step<Rows, Columns>(a, operands.a_stride, weights);
+    leave();
+    weights += step_words;
+    a += tile_k;
   }
   if (operands.tail != nullptr) {
     step<Rows, Columns>(operands.tail, tile_k * 2, weights);
-    leaving.some(pace);
+    leave();
   }
   store_sums<Rows, Columns>(sums, stride);
+}
+
+using SumBlock = void (*)(const Operands&, Leaving, float* sums, std::int64_t stride);
+
+// By whether rows, and then columns, fill more than one tile.
+struct SumBlocks {
+  SumBlock of[2][2];
+};
+
+template <class V, class Out, Activation activation>
+constexpr SumBlocks sum_blocks{{{&sum_block<V, Out, activation, 1, 1>,
+                                 &sum_block<V, Out, activation, 1, 2>},
+                                {&sum_block<V, Out, activation, 2, 1>,
+                                 &sum_block<V, Out, activation, 2, 2>}}};
+
+template <class V, class Out>
+const SumBlocks& sum_blocks_for(Activation activation) {
+  switch (activation) {
+    case Activation::gelu_tanh:
+      return sum_blocks<V, Out, Activation::gelu_tanh>;
+    case Activation::gelu_erf:
+      return sum_blocks<V, Out, Activation::gelu_erf>;
+    case Activation::none:
+      break;
+  }
+  return sum_blocks<V, Out, Activation::none>;
 }
 
 // Blocks one after another, each leaving while the next is summed up.
@@ -218,6 +228,8 @@ class BlockProduct {
  public:
   explicit BlockProduct(const Product& product)
       : product_(product),
+        sums_of_(product.out == Element::fp32 ? sum_blocks_for<V, float>(product.activation)
+                                              : sum_blocks_for<V, Bf16>(product.activation)),
         unit_stores_(product.out == Element::fp32 && product.activation == Activation::none &&
                      product.row_scale == nullptr) {}
 
@@ -245,23 +257,44 @@ class BlockProduct {
         float* const sums = sums_[odd_];
         odd_ = 1 - odd_;
         sum(operands, rows, columns, sums, block);
-        leaving_.begin(product_, sums, row, column, rows, columns);
+        leaving_ = leaving(sums, row, column, rows, columns);
       }
     }
   }
 
-  void finish() { leaving_.some(leaving_.vectors()); }
+  void finish() {
+    while (leaving_.rows > 0) {
+      product_.out == Element::fp32 ? leave<float>() : leave<Bf16>();
+    }
+  }
 
  private:
+  template <class Out>
+  void leave() {
+    switch (product_.activation) {
+      case Activation::gelu_tanh:
+        return leave_row<V, Out, Activation::gelu_tanh>(leaving_);
+      case Activation::gelu_erf:
+        return leave_row<V, Out, Activation::gelu_erf>(leaving_);
+      case Activation::none:
+        return leave_row<V, Out, Activation::none>(leaving_);
+    }
+  }
+
   void sum(const Operands& operands, std::int64_t rows, std::int64_t columns, float* sums,
            std::int64_t stride) {
-    if (columns > tile) {
-      rows > tile ? sum_block<V, 2, 2>(operands, leaving_, sums, stride)
-                  : sum_block<V, 1, 2>(operands, leaving_, sums, stride);
-    } else {
-      rows > tile ? sum_block<V, 2, 1>(operands, leaving_, sums, stride)
-                  : sum_block<V, 1, 1>(operands, leaving_, sums, stride);
-    }
+    sums_of_.of[rows > tile ? 1 : 0][columns > tile ? 1 : 0](operands, leaving_, sums, stride);
+  }
+
+  Leaving leaving(const float* sums, std::int64_t row, std::int64_t column, std::int64_t rows,
+                  std::int64_t columns) {
+    const std::int64_t bytes = product_.out == Element::fp32 ? 4 : 2;
+    return {.sums = sums,
+            .row_scale = product_.row_scale == nullptr ? nullptr : product_.row_scale + row,
+            .out = static_cast<char*>(product_.c) + (row * product_.c_stride + column) * bytes,
+            .stride = product_.c_stride * bytes,
+            .columns = columns,
+            .rows = static_cast<int>(rows)};
   }
 
   const float* bias(std::int64_t column, std::int64_t columns) {
@@ -275,9 +308,10 @@ class BlockProduct {
   }
 
   const Product& product_;
+  const SumBlocks& sums_of_;
   const bool unit_stores_;  // nothing is left to do to the sums
   Shapes shapes_;
-  Leaving<V> leaving_;
+  Leaving leaving_;
   int odd_ = 0;
   alignas(64) float sums_[2][block * block];
   alignas(64) float bias_[block];

@@ -12,6 +12,7 @@ struct Avx2 {
   static constexpr int width = 8;
   static constexpr int tile_rows = 6;  // 6 x 2 accumulators of the 16 registers
   static constexpr int row_block = tile_rows;  // that a product works on at a time
+  template <class E>
   static constexpr int query_rows = 4 * tile_rows;
   template <class E>
   static constexpr int tile_vectors = 2;
@@ -69,6 +70,10 @@ struct Avx2 {
   static Floats scale_by_power(Floats x, Floats n) {
     const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
     return _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
+  }
+  static Floats add_to_exponent(Floats x, Floats ends_in_n) {
+    const __m256i shifted = _mm256_slli_epi32(_mm256_castps_si256(ends_in_n), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), shifted));
   }
   static Floats copy_sign(Floats magnitude, Floats sign) {
     const __m256 bit = _mm256_set1_ps(-0.0F);

@@ -12,6 +12,7 @@ struct Avx512Base {
   static constexpr int width = 16;
   static constexpr int tile_rows = 6;  // 6 x 4 accumulators of the 32 registers
   static constexpr int row_block = tile_rows;  // that a product works on at a time
+  template <class E>
   static constexpr int query_rows = 4 * tile_rows;
   template <class E>
   static constexpr int tile_vectors = 4;
@@ -96,6 +97,11 @@ struct Avx512Base {
   static Floats round(Floats x) { return _mm512_roundscale_ps(x, 0x08); }
   // x * 2^n for whole n of -126 ... 127.
   static Floats scale_by_power(Floats x, Floats n) { return _mm512_scalef_ps(x, n); }
+  // x * 2^n, where n is what the bits of ends_in_n end in.
+  static Floats add_to_exponent(Floats x, Floats ends_in_n) {
+    const Words shifted = _mm512_slli_epi32(_mm512_castps_si512(ends_in_n), 23);
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x), shifted));
+  }
   static Floats copy_sign(Floats magnitude, Floats sign) {
     const Words bit = _mm512_set1_epi32(static_cast<int>(0x80000000U));
     return _mm512_castsi512_ps(

@@ -11,6 +11,7 @@ struct Plain {
   static constexpr int width = 4;
   static constexpr int tile_rows = 3;
   static constexpr int row_block = tile_rows;  // that a product works on at a time
+  template <class E>
   static constexpr int query_rows = 4 * tile_rows;
   template <class E>
   static constexpr int tile_vectors = 2;
@@ -104,6 +105,13 @@ struct Plain {
     return each([&](int i) {
       const auto exponent = n.lane[i] == n.lane[i] ? static_cast<int>(n.lane[i]) + 127 : 127;
       return x.lane[i] * as_float(static_cast<std::uint32_t>(exponent) << 23U);
+    });
+  }
+  static Floats add_to_exponent(Floats x, Floats ends_in_n) {
+    return each([&](int i) {
+      const auto bits = __builtin_bit_cast(std::uint32_t, x.lane[i]);
+      const auto n = __builtin_bit_cast(std::uint32_t, ends_in_n.lane[i]);
+      return __builtin_bit_cast(float, bits + (n << 23));
     });
   }
   static Floats copy_sign(Floats magnitude, Floats sign) {
