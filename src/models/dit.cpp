@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "conditions.h"
 #include "l2c/core/error.h"
 #include "l2c/models/embeddings.h"
 #include "l2c/ops/branches.h"
@@ -91,9 +92,8 @@ DiT::DiT(const DiTConfig& config, DiTWeights weights, DenoiserInfo info)
 at::Tensor DiT::forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
                         BranchRunner& runner) const {
   check_input(x, t, y);
-  const at::Tensor c = embed_timesteps(t) + embed_labels(y);
   // Under autocast products come as bf16; what they are added to and scaled by stays fp32.
-  Blocks blocks(*this, embed_patches(x) + weights_.pos_embed, modulations(c), runner);
+  Blocks blocks(*this, embed_patches(x) + weights_.pos_embed, modulations(t, y), runner);
   runner.trunk(blocks);
   return unpatchify(blocks.final_layer().to(at::kFloat));
 }
@@ -141,6 +141,13 @@ at::Tensor DiT::embed_timesteps(const at::Tensor& t) const {
 
 at::Tensor DiT::embed_labels(const at::Tensor& y) const {
   return at::embedding(weights_.label_embedding, y);
+}
+
+at::Tensor DiT::modulations(const at::Tensor& t, const at::Tensor& y) const {
+  // Only packed layers give a row the same bits whatever stands beside it.
+  if (!weights_.modulation.packed) return modulations(embed_timesteps(t) + embed_labels(y));
+  const Conditions distinct = distinct_conditions(t, y);
+  return distinct.spread(modulations(embed_timesteps(distinct.t) + embed_labels(distinct.y)));
 }
 
 at::Tensor DiT::modulations(const at::Tensor& c) const {

@@ -57,6 +57,21 @@ TEST_F(PreparedDiT, ASampleIsTheSameWhateverStandsBesideIt) {
   }
 }
 
+TEST_F(PreparedDiT, RowsWithLabelsInCommonShareTheirModulations) {
+  if (!test::device().is_cpu()) GTEST_SKIP() << "packed weights are the CPU's";
+  const c10::InferenceMode inference;
+  const auto model = prepared(at::kFloat);
+  const auto labels = at::tensor({4, 10, 4, 10}, at::kLong);
+  const auto times = at::full({4}, 321.0);
+  ComputeAllRunner runner;
+  const auto together = model->forward(in.x, times, labels, runner);
+  for (std::int64_t i = 0; i < 4; ++i) {
+    const auto alone = model->forward(in.x.narrow(0, i, 1), times.narrow(0, i, 1),
+                                      labels.narrow(0, i, 1), runner);
+    test::expect_equal(alone, together.narrow(0, i, 1), "one of the samples");
+  }
+}
+
 TEST_F(PreparedDiT, RefusesGradients) {
   if (!test::device().is_cpu()) GTEST_SKIP() << "packed weights are the CPU's";
   const auto model = prepared(at::kFloat);
