@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "l2c/ops/workspace.h"
+
 namespace l2c {
 
 namespace {
@@ -19,7 +21,11 @@ std::int64_t bits(double value) {
 }  // namespace
 
 at::Tensor Conditions::spread(const at::Tensor& values) const {
-  return rows.defined() ? values.index_select(0, rows) : values;
+  if (!rows.defined()) return values;
+  auto sizes = values.sizes().vec();
+  sizes.front() = rows.size(0);
+  at::Tensor result = ops::empty(sizes, values.options());
+  return at::index_select_out(result, values, 0, rows);
 }
 
 Conditions distinct_conditions(const at::Tensor& t, const at::Tensor& y) {

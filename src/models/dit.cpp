@@ -93,7 +93,7 @@ at::Tensor DiT::forward(const at::Tensor& x, const at::Tensor& t, const at::Tens
                         BranchRunner& runner) const {
   check_input(x, t, y);
   // Under autocast products come as bf16; what they are added to and scaled by stays fp32.
-  Blocks blocks(*this, embed_patches(x) + weights_.pos_embed, modulations(t, y), runner);
+  Blocks blocks(*this, embed_tokens(x), modulations(t, y), runner);
   runner.trunk(blocks);
   return unpatchify(blocks.final_layer().to(at::kFloat));
 }
@@ -132,6 +132,12 @@ at::Tensor DiT::embed_patches(const at::Tensor& x) const {
       x.reshape({x.size(0), channels, grid, patch, grid, patch}).permute({0, 2, 4, 1, 3, 5});
   return ops::linear(weights_.patch,
                      patches.reshape({x.size(0), config_.tokens(), channels * patch * patch}));
+}
+
+at::Tensor DiT::embed_tokens(const at::Tensor& x) const {
+  at::Tensor patches = embed_patches(x);
+  if (at::GradMode::is_enabled()) return patches + weights_.pos_embed;
+  return patches.add_(weights_.pos_embed);  // nobody else has seen them
 }
 
 at::Tensor DiT::embed_timesteps(const at::Tensor& t) const {

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "l2c/core/device.h"
 #include "l2c/core/error.h"
 #include "l2c/ops/attention.h"
 #include "support/golden.h"
@@ -24,7 +23,7 @@ class Branches : public ::testing::TestWithParam<std::tuple<BranchShape, at::Sca
  protected:
   void SetUp() override {
     const auto& [shape, type, threads] = GetParam();
-    set_threads(threads);
+    at::set_num_threads(threads);
     at::manual_seed(41);
     const std::int64_t width = shape.heads * shape.size;
     heads = static_cast<int>(shape.heads);
@@ -34,7 +33,7 @@ class Branches : public ::testing::TestWithParam<std::tuple<BranchShape, at::Sca
     fc2 = ops::prepared(random_layer(width, shape.hidden), type);
     x = at::randn({shape.samples, shape.tokens, width}).to(type);
   }
-  void TearDown() override { set_threads(1); }
+  void TearDown() override { at::set_num_threads(1); }
   at::Tensor attention_in_steps() const {
     return ops::linear(proj, ops::self_attention(ops::linear(qkv, x), heads));
   }

@@ -54,6 +54,7 @@ class DiT final : public Denoiser {
   class Blocks;  // the Trunk of one forward pass
   DiT(const DiTConfig& config, DiTWeights weights, DenoiserInfo info);
   void check_input(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y) const;
+  [[nodiscard]] at::Tensor embed_tokens(const at::Tensor& x) const;  // [N, T, D], with positions
   // [N, depth * 6 D + 2 D], computed once for rows with timestep and label in common.
   [[nodiscard]] at::Tensor modulations(const at::Tensor& t, const at::Tensor& y) const;
   // [N, T, p * p * out_channels] in the order (p, q, channel) -> [N, out_channels, S, S].

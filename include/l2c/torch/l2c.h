@@ -37,6 +37,7 @@
 #include "l2c/ops/cpu_isa.h"
 #include "l2c/ops/linear.h"
 #include "l2c/ops/norm.h"
+#include "l2c/ops/profile.h"
 #include "l2c/ops/residual_stream.h"
 #include "l2c/ops/workspace.h"
 #include "l2c/sampling/denoise.h"

@@ -42,6 +42,11 @@ bool by_sample(std::int64_t samples) {
   return samples % threads == 0 || samples >= 4 * threads;
 }
 
+void timed_product(Profile* profile, Operation operation, const Product& product) {
+  const Timed timed(profile, operation);
+  kernels().product(product, 0, product.n);
+}
+
 at::Tensor memory(std::int64_t bytes) {
   return empty({most_participants() * bytes}, at::TensorOptions(at::kByte));
 }
@@ -61,14 +66,15 @@ void mlp_branch(const Linear& fc1, const Linear& fc2, Activation activation, con
     const at::Tensor hidden = empty({rows, up.n}, x.options());
     up.c = hidden.data_ptr();
     down.a = hidden.const_data_ptr();
-    multiply(up);
-    multiply(down);
+    multiply(up, Operation::fc1);
+    multiply(down, Operation::fc2);
     return;
   }
   const std::int64_t chunk = std::min(rows, rows_in_cache(*fc1.packed, *fc2.packed, type));
   const std::int64_t bytes = line(chunk * up.n * bytes_of(type));
   const at::Tensor scratch = memory(bytes);
   auto* const hidden = scratch.data_ptr<std::uint8_t>();
+  Profile* const profile = open_profile();
   in_blocks(rows, k.row_block, grain(2 * up.k * up.n),
             [&](std::int64_t first, std::int64_t last, int participant) {
               for (std::int64_t row = first; row < last; row += chunk) {
@@ -77,8 +83,8 @@ void mlp_branch(const Linear& fc1, const Linear& fc2, Activation activation, con
                 Product b = rows_of(down, row, end);
                 a.c = hidden + participant * bytes;
                 b.a = a.c;
-                k.product(a, 0, a.n);
-                k.product(b, 0, b.n);
+                timed_product(profile, Operation::fc1, a);
+                timed_product(profile, Operation::fc2, b);
               }
             });
 }
@@ -96,18 +102,18 @@ void attention_branch(const Linear& qkv, const Linear& proj, int heads, const at
   if (!by_sample(samples)) {
     const at::Tensor values = empty({samples, tokens, 3 * width}, x.options());
     in.c = values.data_ptr();
-    multiply(in);
+    multiply(in, Operation::qkv);
     const at::Tensor mixed = attention(values, heads);
     last.a = mixed.const_data_ptr();
-    multiply(last);
+    multiply(last, Operation::proj);
     return;
   }
   Attention call{.element = type, .tokens = tokens, .heads = heads, .head_size = width / heads};
   const AttentionMemory parts(call, width);
   const at::Tensor scratch = memory(parts.bytes);
   auto* const base = scratch.data_ptr<std::uint8_t>();
+  Profile* const profile = open_profile();
   parallel_for(samples, 1, [&](std::int64_t first, std::int64_t end, int participant) {
-    const Kernels& k = kernels();
     std::uint8_t* const own = base + participant * parts.bytes;
     for (std::int64_t sample = first; sample < end; ++sample) {
       Product a = rows_of(in, sample * tokens, (sample + 1) * tokens);
@@ -117,9 +123,12 @@ void attention_branch(const Linear& qkv, const Linear& proj, int heads, const at
       mix.qkv = own;
       mix.out = own + parts.mixed;
       b.a = mix.out;
-      k.product(a, 0, a.n);
-      k.attention(mix, 0, heads, own + parts.scratch);
-      k.product(b, 0, b.n);
+      timed_product(profile, Operation::qkv, a);
+      {
+        const Timed timed(profile, Operation::attention);
+        kernels().attention(mix, 0, heads, own + parts.scratch);
+      }
+      timed_product(profile, Operation::proj, b);
     }
   });
 }

@@ -50,16 +50,19 @@ Product rows_of(const Product& product, std::int64_t first, std::int64_t last) {
   return part;
 }
 
-void multiply(const Product& product) {
+void multiply(const Product& product, Operation operation) {
   const Kernels& k = kernels();
+  Profile* const profile = open_profile();
   if (product.m >= 2 * most_participants() * k.row_block) {
     in_blocks(product.m, k.row_block, grain(product.k * product.n),
               [&](std::int64_t first, std::int64_t last, int /*participant*/) {
+                const Timed timed(profile, operation);
                 k.product(rows_of(product, first, last), 0, product.n);
               });
   } else {  // few rows, many weights
     in_blocks(product.n, k.column_block, grain(product.k * product.m),
               [&](std::int64_t first, std::int64_t last, int /*participant*/) {
+                const Timed timed(profile, operation);
                 k.product(product, first, last);
               });
   }
@@ -93,8 +96,10 @@ ResidualNorm pass_over(at::Tensor& tokens, const Summands& parts) {
 
 void run(const ResidualNorm& pass, std::int64_t rows) {
   const auto passes = static_cast<std::int64_t>(pass.summand_count) + 4;
+  Profile* const profile = open_profile();
   parallel_for(rows, grain(8 * passes * pass.d),
                [&](std::int64_t first, std::int64_t last, int /*participant*/) {
+                 const Timed timed(profile, Operation::residual_norm);
                  kernels().residual_norm(pass, first, last);
                });
 }
@@ -128,7 +133,7 @@ void linear(const Linear& layer, const at::Tensor& x, at::Tensor& out, Activatio
   product.a_stride = x.stride(0);
   product.c = out.data_ptr();
   product.c_stride = out.stride(0);
-  multiply(product);
+  multiply(product, Operation::other_products);
 }
 
 at::Tensor attention(const at::Tensor& qkv, int heads) {
@@ -145,8 +150,10 @@ at::Tensor attention(const at::Tensor& qkv, int heads) {
   const auto bytes = static_cast<std::int64_t>(k.attention_scratch(call));
   const at::Tensor scratch = empty({most_participants() * bytes}, at::kByte);
   auto* const memory = scratch.data_ptr<std::uint8_t>();
+  Profile* const profile = open_profile();
   parallel_for(rows * heads, grain(2 * call.tokens * call.tokens * call.head_size),
                [&](std::int64_t first, std::int64_t last, int participant) {
+                 const Timed timed(profile, Operation::attention);
                  k.attention(call, first, last, memory + participant * bytes);
                });
   return out;

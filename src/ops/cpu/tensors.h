@@ -5,6 +5,7 @@
 
 #include "cpu/kernels.h"
 #include "cpu/pool.h"
+#include "cpu/timed.h"
 #include "l2c/ops/linear.h"
 
 namespace l2c::ops::cpu {
@@ -34,7 +35,7 @@ Product product_of(const Linear& layer, std::int64_t rows, Element out, Activati
 // The same, of the rows from `first` on.
 Product rows_of(const Product& product, std::int64_t first, std::int64_t last);
 
-// On all threads.
-void multiply(const Product& product);
+// On all threads; timed as `operation`.
+void multiply(const Product& product, Operation operation);
 
 }  // namespace l2c::ops::cpu
