@@ -109,7 +109,9 @@ std::uint32_t word(const E* p) {
 }
 
 template <class V, class E>
-typename V::Floats multiply_add(typename V::Floats acc, typename V::Words a, typename V::Words b) {
+__attribute__((always_inline)) inline typename V::Floats multiply_add(typename V::Floats acc,
+                                                                      typename V::Words a,
+                                                                      typename V::Words b) {
   if constexpr (per_word<E> == 1) {
     return V::fma(V::as_floats(a), V::as_floats(b), acc);
   } else {

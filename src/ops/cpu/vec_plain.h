@@ -25,7 +25,7 @@ struct Plain {
   };
 
   template <class F>
-  static Floats each(F f) {
+  __attribute__((always_inline)) static Floats each(F f) {
     Floats r;
     for (int i = 0; i < width; ++i) r.lane[i] = f(i);
     return r;
