@@ -83,7 +83,8 @@ class LoadingMemory(unittest.TestCase):
         for dtype, size in (("fp32", 4), ("bf16", 2)):
             with self.subTest(dtype=dtype):
                 weights = self.parameters * size
-                empty = self.peak("--init", "seeded:1", "--arch", DATA / "dit_tiny/config.json", dtype=dtype)
+                empty = self.peak("--model", DATA / "dit_tiny/weights.safetensors",
+                                  "--arch", DATA / "dit_tiny/config.json", dtype=dtype)
                 peak = self.peak(*model, "--arch", self.arch, dtype=dtype)
                 print(f"{dtype}: {weights / MEGABYTE:.0f} MB of weights, peak {(peak - empty) / MEGABYTE:.0f} MB "
                       f"above the {empty / MEGABYTE:.0f} MB of a tiny model", flush=True)
