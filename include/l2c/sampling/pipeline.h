@@ -15,7 +15,7 @@ namespace l2c {
 class Denoiser;
 
 struct LoadOptions {
-  std::string architecture;     // "DiT-XL/2", a JSON file, or empty: the file's own metadata says
+  std::string architecture{};   // "DiT-XL/2", a JSON file, or empty: the file's own metadata says
   std::string weights = "ema";  // of a training checkpoint: "ema" or "model"
   std::string device = "cpu";   // "cpu", "cuda", "cuda:N"
   // Of the products and of what the cache keeps: "fp32", or "bf16" (faster, half the memory; sums,
