@@ -10,6 +10,7 @@
 #include <chrono>
 #include <ctime>
 #include <iostream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -17,6 +18,8 @@ namespace {
 
 struct Options {
   std::string model = "assets/fashion-mnist/dit.safetensors";
+  std::string init;
+  std::string arch;
   std::string inputs;
   std::string output;
   std::string dtype = "bf16";
@@ -52,12 +55,21 @@ double wall_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+std::shared_ptr<const l2c::DiT> open_model(const Options& options) {
+  const auto dtype = options.dtype == "bf16" ? at::kBFloat16 : at::kFloat;
+  if (options.init.empty()) {
+    const auto checkpoint = l2c::io::open_checkpoint(options.model);
+    const auto config = l2c::resolve_dit_config(options.arch, checkpoint);
+    return l2c::DiT::load(config, checkpoint, at::kCPU, dtype);
+  }
+  const auto config = l2c::dit_config(options.arch);
+  const auto seed = l2c::parse_weight_seed(options.init);
+  return l2c::DiT::load(config, l2c::seeded_dit_weights(config, seed), at::kCPU, dtype);
+}
+
 nlohmann::ordered_json measure(const Options& options) {
   l2c::set_threads(options.threads);
-  const auto checkpoint = l2c::io::open_checkpoint(options.model);
-  const auto dtype = options.dtype == "bf16" ? at::kBFloat16 : at::kFloat;
-  const auto model =
-      l2c::DiT::load(l2c::resolve_dit_config("", checkpoint), checkpoint, at::kCPU, dtype);
+  const auto model = open_model(options);
   const c10::InferenceMode inference;
   const Inputs in = make_inputs(options, model->info());
   l2c::ComputeAllRunner runner;
@@ -91,7 +103,12 @@ nlohmann::ordered_json measure(const Options& options) {
 int main(int argc, char** argv) {
   Options options;
   CLI::App app{"Times forward passes and prints one JSON object."};
-  app.add_option("--model", options.model)->capture_default_str();
+  auto* model = app.add_option("--model", options.model)->capture_default_str();
+  auto* arch = app.add_option("--arch", options.arch,
+                              "\"DiT-XL/2\", ... or a JSON file (default: the model file's own)");
+  app.add_option("--init", options.init, "\"seeded:S\" instead of a model: weights from a seed")
+      ->excludes(model)
+      ->needs(arch);
   app.add_option("--inputs", options.inputs, "x, t and y (safetensors); default: seeded noise");
   app.add_option("--output", options.output, "where to keep the last output (safetensors)");
   app.add_option("--dtype", options.dtype)

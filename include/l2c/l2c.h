@@ -23,6 +23,7 @@
 #include "l2c/metrics/distribution.h"
 #include "l2c/metrics/psnr.h"
 #include "l2c/models/dit_config.h"
+#include "l2c/models/weight_seed.h"
 #include "l2c/sampling/contact_sheet.h"
 #include "l2c/sampling/latents.h"
 #include "l2c/sampling/pipeline.h"

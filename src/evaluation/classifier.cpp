@@ -97,9 +97,7 @@ Classifier::Classifier(const ClassifierConfig& config, const io::TensorMap& weig
   const c10::InferenceMode no_inference(false);
   const at::NoGradGuard no_grad;
   check_classifier_config(config, where.string());
-  const io::Checkpoint checkpoint{
-      .path = where, .format = "safetensors", .section = "", .tensors = weights, .metadata = {}};
-  check_weights(checkpoint, expected_shapes(config), description_,
+  check_weights(StoredWeights(weights, where.string()), expected_shapes(config), description_,
                 [] { return std::string("use a complete file, or train the classifier again"); });
   for (const auto& [name, value] : weights) {
     // The layout that the CPU's convolutions are fastest in.

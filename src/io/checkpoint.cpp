@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -108,14 +109,16 @@ TensorMap collect(const std::filesystem::path& path, const Section& section) {
   return tensors;
 }
 
-Checkpoint open_torch(const std::filesystem::path& path, Weights weights) {
-  const PicklePtr root = read_torch_file(path);
+Checkpoint open_torch(const std::shared_ptr<const MappedFile>& file, Weights weights) {
+  const std::filesystem::path& path = file->path();
+  const PicklePtr root = read_torch_file(file);
   const Section section = choose_section(path, *root, weights);
   return {.path = path,
           .format = "torch zip",
           .section = section.name,
           .tensors = collect(path, section),
-          .metadata = {}};
+          .metadata = {},
+          .file = file};
 }
 
 // Averages and the optimizer's state beside the weights: no model to load.
@@ -132,8 +135,9 @@ Checkpoint open_torch(const std::filesystem::path& path, Weights weights) {
       (path.parent_path() / (model ? "model.safetensors" : "router.safetensors")).string()));
 }
 
-Checkpoint open_safetensors(const std::filesystem::path& path, Weights weights) {
-  const SafetensorsFile file = SafetensorsFile::open(path);
+Checkpoint open_safetensors(const std::shared_ptr<const MappedFile>& mapped, Weights weights) {
+  const std::filesystem::path& path = mapped->path();
+  const SafetensorsFile file = SafetensorsFile::open(mapped);
   if (is_training_state(file.metadata())) fail_training_state(path, file);
   if (weights == Weights::model) {
     log::warning(
@@ -143,7 +147,8 @@ Checkpoint open_safetensors(const std::filesystem::path& path, Weights weights) 
           .format = "safetensors",
           .section = "",
           .tensors = file.tensors(),
-          .metadata = file.metadata()};
+          .metadata = file.metadata(),
+          .file = mapped};
 }
 
 bool looks_like_safetensors(std::span<const std::byte> bytes) {
@@ -161,9 +166,9 @@ bool is_training_state(const Metadata& metadata) {
 Checkpoint open_checkpoint(const std::filesystem::path& path, Weights weights) {
   const auto file = MappedFile::open(path);
   const auto bytes = file->bytes();
-  if (ZipArchive::recognises(bytes) || looks_like_legacy(bytes)) return open_torch(path, weights);
+  if (ZipArchive::recognises(bytes) || looks_like_legacy(bytes)) return open_torch(file, weights);
   if (looks_like_safetensors(bytes) || path.extension() == ".safetensors") {
-    return open_safetensors(path, weights);
+    return open_safetensors(file, weights);
   }
   throw InputError(fmt::format(
       "'{}' ({} bytes) is no checkpoint: expected a safetensors file or a zip file of torch.save "

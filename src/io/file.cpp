@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <random>
 #include <string>
 #include <system_error>
@@ -227,6 +228,18 @@ std::shared_ptr<const MappedFile> MappedFile::open(const fs::path& path) {
     bytes = {static_cast<const std::byte*>(start), size};
   }
   return std::shared_ptr<const MappedFile>(new MappedFile(path, bytes));
+}
+
+void MappedFile::drop_pages(std::span<const std::byte> part) const noexcept {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto start = reinterpret_cast<std::uintptr_t>(bytes_.data());
+  const auto part_start = reinterpret_cast<std::uintptr_t>(part.data());
+  const std::uintptr_t begin = std::max(start, part_start);
+  const std::uintptr_t end = std::min(start + bytes_.size(), part_start + part.size());
+  const std::uintptr_t first = (begin + page - 1) / page * page;
+  const std::uintptr_t last = end / page * page;
+  if (first >= last) return;
+  ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
 AtomicFile::AtomicFile(const fs::path& target) {

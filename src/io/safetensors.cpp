@@ -139,10 +139,14 @@ void SafetensorsFile::read_header() {
 }
 
 SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
-  SafetensorsFile file;
-  file.file_ = MappedFile::open(path);
-  file.read_header();
-  return file;
+  return open(MappedFile::open(path));
+}
+
+SafetensorsFile SafetensorsFile::open(std::shared_ptr<const MappedFile> file) {
+  SafetensorsFile result;
+  result.file_ = std::move(file);
+  result.read_header();
+  return result;
 }
 
 const std::filesystem::path& SafetensorsFile::path() const noexcept { return file_->path(); }

@@ -105,7 +105,11 @@ void verify_torch_file(const std::filesystem::path& path) {
 }
 
 PicklePtr read_torch_file(const std::filesystem::path& path) {
-  const auto file = MappedFile::open(path);
+  return read_torch_file(MappedFile::open(path));
+}
+
+PicklePtr read_torch_file(const std::shared_ptr<const MappedFile>& file) {
+  const std::filesystem::path& path = file->path();
   if (looks_like_legacy(file->bytes())) {
     throw InputError(fmt::format(
         "'{}' is in the format of torch.save before PyTorch 1.6, which is not a zip file; save it "

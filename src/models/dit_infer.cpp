@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 
 #include "l2c/core/error.h"
@@ -16,9 +17,9 @@ namespace {
 constexpr std::string_view block_prefix = "blocks.";
 
 // Blocks 0 ... n - 1 of the names "blocks.<i>.*": n.
-int count_blocks(const io::TensorMap& tensors) {
+int count_blocks(const ShapeMap& shapes) {
   int blocks = 0;
-  for (const auto& [name, tensor] : tensors) {
+  for (const auto& [name, shape] : shapes) {
     if (!name.starts_with(block_prefix)) continue;
     const char* const digits = name.data() + block_prefix.size();
     int block = 0;
@@ -31,10 +32,10 @@ int count_blocks(const io::TensorMap& tensors) {
 }
 
 // The size of one axis of a tensor; 0 when there is no such tensor or axis.
-int size_of(const io::TensorMap& tensors, const std::string& name, int axis) {
-  const auto found = tensors.find(name);
-  if (found == tensors.end() || found->second.dim() <= axis) return 0;
-  const auto size = found->second.size(axis);
+int size_of(const ShapeMap& shapes, const std::string& name, std::size_t axis) {
+  const auto found = shapes.find(name);
+  if (found == shapes.end() || found->second.size() <= axis) return 0;
+  const auto size = found->second[axis];
   return size < (1 << 20) ? static_cast<int>(size) : 0;
 }
 
@@ -50,21 +51,21 @@ int heads_for(int width, int depth) {
 
 }  // namespace
 
-std::optional<DiTConfig> infer_dit_config(const io::TensorMap& tensors) {
+std::optional<DiTConfig> infer_dit_config(const ShapeMap& shapes) {
   DiTConfig config;
-  config.hidden_size = size_of(tensors, "x_embedder.proj.weight", 0);
-  config.in_channels = size_of(tensors, "x_embedder.proj.weight", 1);
-  config.patch_size = size_of(tensors, "x_embedder.proj.weight", 2);
-  config.depth = count_blocks(tensors);
-  config.num_classes = size_of(tensors, "y_embedder.embedding_table.weight", 0) - 1;
-  const int mlp_width = size_of(tensors, "blocks.0.mlp.fc1.weight", 0);
-  const int outputs = size_of(tensors, "final_layer.linear.weight", 0);
+  config.hidden_size = size_of(shapes, "x_embedder.proj.weight", 0);
+  config.in_channels = size_of(shapes, "x_embedder.proj.weight", 1);
+  config.patch_size = size_of(shapes, "x_embedder.proj.weight", 2);
+  config.depth = count_blocks(shapes);
+  config.num_classes = size_of(shapes, "y_embedder.embedding_table.weight", 0) - 1;
+  const int mlp_width = size_of(shapes, "blocks.0.mlp.fc1.weight", 0);
+  const int outputs = size_of(shapes, "final_layer.linear.weight", 0);
   if (config.hidden_size < 1 || config.depth < 1 || config.patch_size < 1) return std::nullopt;
   config.num_heads = heads_for(config.hidden_size, config.depth);
   config.mlp_ratio = static_cast<double>(mlp_width) / config.hidden_size;
   const std::int64_t pixels = static_cast<std::int64_t>(config.patch_size) * config.patch_size;
   config.learn_sigma = outputs == 2 * config.in_channels * pixels;
-  const int tokens = size_of(tensors, "pos_embed", 1);
+  const int tokens = size_of(shapes, "pos_embed", 1);
   const int grid = static_cast<int>(std::lround(std::sqrt(tokens)));
   if (grid > 0) config.input_size = grid * config.patch_size;
   try {

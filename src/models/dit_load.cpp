@@ -29,8 +29,8 @@ DenoiserInfo describe(const DiTConfig& config) {
   return info;
 }
 
-std::string looks_like(const DiTConfig& config, const io::TensorMap& tensors) {
-  const auto found = infer_dit_config(tensors);
+std::string looks_like(const DiTConfig& config, const ShapeMap& shapes) {
+  const auto found = infer_dit_config(shapes);
   if (!found) return {};
   if (dit_shapes(*found) == dit_shapes(config)) {
     return "the file seems to be incomplete or to hold more than the model";
@@ -43,17 +43,23 @@ std::string looks_like(const DiTConfig& config, const io::TensorMap& tensors) {
 
 std::shared_ptr<const DiT> DiT::load(const DiTConfig& config, const io::Checkpoint& checkpoint,
                                      at::Device device, std::optional<at::ScalarType> products) {
+  return load(config, StoredWeights(checkpoint), device, products);
+}
+
+std::shared_ptr<const DiT> DiT::load(const DiTConfig& config, const WeightSource& source,
+                                     at::Device device, std::optional<at::ScalarType> products) {
   // Plain tensors whatever mode the caller is in: a model must also serve training.
   const c10::InferenceMode no_inference(false);
   const at::NoGradGuard no_grad;
   check_dit_config(config, "the model's configuration");
-  check_weights(checkpoint, dit_shapes(config), describe_dit(config),
-                [&] { return looks_like(config, checkpoint.tensors); });
+  check_weights(source, dit_shapes(config), describe_dit(config),
+                [&] { return looks_like(config, source.shapes()); });
   if (device.is_cuda()) disable_tf32();
   DenoiserInfo info = describe(config);
-  info.fingerprint = fingerprint(checkpoint.tensors, to_json(config));
-  return std::shared_ptr<const DiT>(new DiT(
-      config, pack_dit_weights(config, checkpoint.tensors, device, products), std::move(info)));
+  Fingerprint fingerprint(to_json(config));
+  DiTWeights weights = pack_dit_weights(config, source, device, products, &fingerprint);
+  info.fingerprint = fingerprint.text();
+  return std::shared_ptr<const DiT>(new DiT(config, std::move(weights), std::move(info)));
 }
 
 std::shared_ptr<const DiT> DiT::around(const DiTConfig& config, DiTWeights weights) {

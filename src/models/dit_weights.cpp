@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "l2c/models/embeddings.h"
+#include "packer.h"
 
 namespace l2c {
 
@@ -41,69 +42,39 @@ ShapeMap dit_shapes(const DiTConfig& config) {
   return shapes;
 }
 
-namespace {
-
-// Hands out copies of a checkpoint's tensors: contiguous, fp32, on the device, independent of the
-// file.
-class Packer {
- public:
-  Packer(const io::TensorMap& tensors, at::Device device, bool prepare)
-      : tensors_(tensors), device_(device), prepare_(prepare) {}
-
-  [[nodiscard]] at::Tensor tensor(const std::string& name) const {
-    return tensors_.at(name).detach().to(at::TensorOptions(at::kFloat).device(device_),
-                                         /*non_blocking=*/false, /*copy=*/true,
-                                         at::MemoryFormat::Contiguous);
-  }
-  [[nodiscard]] ops::Linear linear(const std::string& name, at::ScalarType products) const {
-    return finished({tensor(name + ".weight").flatten(1), tensor(name + ".bias")}, products);
-  }
-  // Several layers with the same input as one.
-  [[nodiscard]] ops::Linear stacked(const std::vector<std::string>& names,
-                                    at::ScalarType products) const {
-    std::vector<at::Tensor> weights, biases;
-    for (const auto& name : names) {
-      weights.push_back(tensor(name + ".weight"));
-      biases.push_back(tensor(name + ".bias"));
-    }
-    return finished({at::cat(weights), at::cat(biases)}, products);
-  }
-
- private:
-  [[nodiscard]] ops::Linear finished(ops::Linear layer, at::ScalarType products) const {
-    return prepare_ ? ops::prepared(layer, products) : layer;
-  }
-  const io::TensorMap& tensors_;
-  at::Device device_;
-  bool prepare_;
-};
-
-}  // namespace
-
-DiTWeights pack_dit_weights(const DiTConfig& config, const io::TensorMap& tensors,
-                            at::Device device, std::optional<at::ScalarType> products) {
-  const Packer packer(tensors, device, products.has_value());
-  const at::ScalarType in_blocks = products.value_or(at::kFloat);
+DiTWeights pack_dit_weights(const DiTConfig& config, const WeightSource& source, at::Device device,
+                            std::optional<at::ScalarType> products, Fingerprint* fingerprint) {
+  const at::NoGradGuard no_grad;
   DiTWeights weights;
-  weights.patch = packer.linear("x_embedder.proj", at::kFloat);
-  weights.pos_embed = packer.tensor("pos_embed");
+  Packer packer(source, device, products);
+  packer.linear("x_embedder.proj", weights.patch);
+  packer.tensor("pos_embed", weights.pos_embed);
   weights.frequencies = timestep_frequencies(DiTConfig::frequency_embedding_size).to(device);
-  weights.time1 = packer.linear("t_embedder.mlp.0", at::kFloat);
-  weights.time2 = packer.linear("t_embedder.mlp.2", at::kFloat);
-  weights.label_embedding = packer.tensor("y_embedder.embedding_table.weight");
+  packer.linear("t_embedder.mlp.0", weights.time1);
+  packer.linear("t_embedder.mlp.2", weights.time2);
+  packer.tensor("y_embedder.embedding_table.weight", weights.label_embedding);
+  weights.blocks.resize(static_cast<std::size_t>(config.depth));  // here they stay
   std::vector<std::string> modulations;
   for (int i = 0; i < config.depth; ++i) {
-    const std::string block = block_name(i);
-    weights.blocks.push_back({packer.linear(block + "attn.qkv", in_blocks),
-                              packer.linear(block + "attn.proj", in_blocks),
-                              packer.linear(block + "mlp.fc1", in_blocks),
-                              packer.linear(block + "mlp.fc2", in_blocks)});
-    modulations.push_back(block + "adaLN_modulation.1");
+    const std::string name = block_name(i);
+    DiTWeights::Block& block = weights.blocks[static_cast<std::size_t>(i)];
+    packer.block_linear(name + "attn.qkv", block.qkv);
+    packer.block_linear(name + "attn.proj", block.proj);
+    packer.block_linear(name + "mlp.fc1", block.fc1);
+    packer.block_linear(name + "mlp.fc2", block.fc2);
+    modulations.push_back(name + "adaLN_modulation.1");
   }
   modulations.emplace_back("final_layer.adaLN_modulation.1");
-  weights.modulation = packer.stacked(modulations, in_blocks);
-  weights.final = packer.linear("final_layer.linear", at::kFloat);
+  packer.stacked(modulations, weights.modulation);
+  packer.linear("final_layer.linear", weights.final);
+  packer.run(fingerprint);
   return weights;
+}
+
+SeededWeights seeded_dit_weights(const DiTConfig& config, std::uint64_t seed) {
+  return {dit_shapes(config),
+          seed,
+          {{"pos_embed", sincos_positions(config.hidden_size, config.grid())}}};
 }
 
 namespace {

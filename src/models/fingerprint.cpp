@@ -1,19 +1,21 @@
-#include "l2c/core/hash.h"
 #include "l2c/models/weights.h"
 
 namespace l2c {
 
+Fingerprint::Fingerprint(const std::string& configuration) { hash_.text(configuration); }
+
+void Fingerprint::add(const std::string& name, const at::Tensor& tensor) {
+  hash_.text(name);
+  hash_.number(tensor.dim());
+  for (const auto size : tensor.sizes()) hash_.number(size);
+  const at::Tensor values = tensor.detach().to(at::kCPU, at::kFloat).contiguous();
+  hash_.bytes(values.const_data_ptr(), values.nbytes());
+}
+
 std::string fingerprint(const io::TensorMap& tensors, const std::string& configuration) {
-  Hash hash;
-  hash.text(configuration);
-  for (const auto& [name, tensor] : tensors) {
-    hash.text(name);
-    hash.number(tensor.dim());
-    for (const auto size : tensor.sizes()) hash.number(size);
-    const at::Tensor values = tensor.detach().to(at::kCPU, at::kFloat).contiguous();
-    hash.bytes(values.const_data_ptr(), values.nbytes());
-  }
-  return hash.hex();
+  Fingerprint all(configuration);
+  for (const auto& [name, tensor] : tensors) all.add(name, tensor);
+  return all.text();
 }
 
 }  // namespace l2c

@@ -17,7 +17,7 @@ std::string shape_text(c10::ArrayRef<std::int64_t> shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
-// What is wrong with the tensors of a checkpoint, by kind.
+// What is wrong with the tensors of a source, by kind.
 struct Findings {
   std::vector<std::string> missing, unexpected, misshapen, not_floating;
 
@@ -41,23 +41,24 @@ struct Findings {
   }
 };
 
-Findings compare(const io::TensorMap& tensors, const ShapeMap& expected) {
+Findings compare(const WeightSource& source, const ShapeMap& expected) {
   Findings findings;
+  const ShapeMap& actual = source.shapes();
   for (const auto& [name, shape] : expected) {
-    if (!tensors.contains(name)) {
+    if (!actual.contains(name)) {
       findings.missing.push_back(fmt::format("{} {}", name, shape_text(shape)));
     }
   }
-  for (const auto& [name, tensor] : tensors) {
+  for (const auto& [name, shape] : actual) {
     const auto found = expected.find(name);
     if (found == expected.end()) {
-      findings.unexpected.push_back(fmt::format("{} {}", name, shape_text(tensor.sizes())));
-    } else if (tensor.sizes() != c10::ArrayRef<std::int64_t>(found->second)) {
-      findings.misshapen.push_back(fmt::format(
-          "{} {} instead of {}", name, shape_text(tensor.sizes()), shape_text(found->second)));
-    } else if (!tensor.is_floating_point()) {
+      findings.unexpected.push_back(fmt::format("{} {}", name, shape_text(shape)));
+    } else if (shape != found->second) {
+      findings.misshapen.push_back(
+          fmt::format("{} {} instead of {}", name, shape_text(shape), shape_text(found->second)));
+    } else if (!at::isFloatingType(source.dtype(name))) {
       findings.not_floating.push_back(
-          fmt::format("{} ({})", name, c10::toString(tensor.scalar_type())));
+          fmt::format("{} ({})", name, c10::toString(source.dtype(name))));
     }
   }
   return findings;
@@ -65,13 +66,13 @@ Findings compare(const io::TensorMap& tensors, const ShapeMap& expected) {
 
 }  // namespace
 
-void check_weights(const io::Checkpoint& checkpoint, const ShapeMap& expected,
+void check_weights(const WeightSource& source, const ShapeMap& expected,
                    const std::string& architecture, c10::function_ref<std::string()> hint) {
-  const Findings findings = compare(checkpoint.tensors, expected);
+  const Findings findings = compare(source, expected);
   if (findings.empty()) return;
   const std::string looks_like = hint();
   throw InputError(
-      fmt::format("{}: the weights do not fit {}; tensors{}\n  {}", checkpoint.path.string(),
+      fmt::format("{}: the weights do not fit {}; tensors{}\n  {}", source.description(),
                   architecture, findings.text(),
                   looks_like.empty()
                       ? "name the architecture that the file was made with, or use a complete file"

@@ -30,6 +30,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr const char* loading_advice =
+    "the model needs more; close other programs or take another device";
+
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -191,13 +194,24 @@ class Run {
 
 Pipeline Pipeline::load(const std::filesystem::path& model, const LoadOptions& options) {
   std::shared_ptr<const Denoiser> loaded;
-  with_our_errors("the model needs more; close other programs or take another device", [&] {
+  with_our_errors(loading_advice, [&] {
     const auto device = parse_device(options.device);
     const auto checkpoint = io::open_checkpoint(model, parse_weights(options.weights));
     const auto config = resolve_dit_config(options.architecture, checkpoint);
     loaded = DiT::load(config, checkpoint, device, parse_dtype(options.dtype));
   });
   return Pipeline(std::move(loaded));
+}
+
+Pipeline Pipeline::seeded(const std::string& architecture, std::uint64_t seed,
+                          const LoadOptions& options) {
+  std::shared_ptr<const Denoiser> made;
+  with_our_errors(loading_advice, [&] {
+    const auto device = parse_device(options.device);
+    const auto config = dit_config(architecture);
+    made = DiT::load(config, seeded_dit_weights(config, seed), device, parse_dtype(options.dtype));
+  });
+  return Pipeline(std::move(made));
 }
 
 Pipeline::Pipeline(std::shared_ptr<const Denoiser> model) {

@@ -77,8 +77,10 @@ DiffusionStep::DiffusionStep(const DiTConfig& config, std::shared_ptr<const Data
       random_(options.seed),
       order_(random_, data_->info().size, options.batch_size),
       schedule_(make_schedule("")),
-      weights_(pack_dit_weights(config, initial_dit_weights(config, random_), device)),
-      average_(pack_dit_weights(config, unpack_dit_weights(config, weights_), device)),
+      weights_(
+          pack_dit_weights(config, StoredWeights(initial_dit_weights(config, random_)), device)),
+      average_(
+          pack_dit_weights(config, StoredWeights(unpack_dit_weights(config, weights_)), device)),
       averaging_(values_of(weights_), values_of(average_), options.ema_decay, options.ema_ramp),
       model_(DiT::around(config, weights_)),
       optimizer_(parameters_of(weights_), {.weight_decay = options.weight_decay}) {}

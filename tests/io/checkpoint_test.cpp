@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <string>
 
 #include "byte_files.h"
@@ -163,6 +164,19 @@ TEST(TrainingState, IsNoCheckpointOfAModel) {
   // A model that was trained with us says its settings, too.
   write_safetensors(path, {{"a", at::zeros({1})}}, {{"settings", "{}"}, {"training_steps", "12"}});
   EXPECT_EQ(open_checkpoint(path).tensors.size(), 1U);
+}
+
+TEST(Checkpoint, NamesTheFileThatItsTensorsRead) {
+  for (const char* name : {"weights.safetensors", "state_dict.pt", "train_checkpoint.pt"}) {
+    const auto checkpoint = open_checkpoint(data(std::string("dit_tiny/") + name));
+    ASSERT_NE(checkpoint.file, nullptr) << name;
+    const auto bytes = checkpoint.file->bytes();
+    for (const auto& [key, tensor] : checkpoint.tensors) {
+      const auto* const first = static_cast<const std::byte*>(tensor.const_data_ptr());
+      EXPECT_GE(first, bytes.data()) << name << " " << key;
+      EXPECT_LE(first + tensor.nbytes(), bytes.data() + bytes.size()) << name << " " << key;
+    }
+  }
 }
 
 }  // namespace

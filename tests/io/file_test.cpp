@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <thread>
@@ -16,6 +18,7 @@
 #include "byte_files.h"
 #include "l2c/core/error.h"
 #include "support/golden.h"
+#include "support/memory.h"
 
 namespace {
 
@@ -26,6 +29,7 @@ using l2c::io::AtomicFile;
 using l2c::io::check_writable;
 using l2c::io::MappedFile;
 using l2c::test::read_bytes;
+using l2c::test::resident_file_bytes;
 using l2c::test::scratch;
 using l2c::test::write_bytes;
 using testing::AllOf;
@@ -292,6 +296,26 @@ TEST(MappedFile, UnreadableFilesAreRefused) {
   EXPECT_THAT(
       [&] { MappedFile::open(path); },
       ThrowsMessage<InputError>(AllOf(HasSubstr("Permission denied"), HasSubstr("permissions"))));
+}
+
+TEST(MappedFile, DroppedPagesComeBackFromTheFile) {
+  const auto path = scratch() / "large";
+  constexpr std::size_t size = 16 << 20;
+  write_bytes(path, std::string(size, 'x'));
+  const auto file = MappedFile::open(path);
+  const auto all = file->bytes();
+  const auto count = [&] { return std::count(all.begin(), all.end(), std::byte{'x'}); };
+  const auto before = resident_file_bytes();
+  EXPECT_EQ(count(), size);
+  EXPECT_GT(resident_file_bytes() - before, 14 << 20);
+  file->drop_pages(all.subspan(1));
+  EXPECT_LT(resident_file_bytes() - before, 2 << 20);
+  EXPECT_EQ(count(), size);
+  file->drop_pages(all.subspan(100, 200));  // within a page
+  file->drop_pages({});
+  const std::vector<std::byte> other(1 << 20, std::byte{1});
+  file->drop_pages(other);  // memory of others: dropping it would lose what it holds
+  EXPECT_EQ(std::count(other.begin(), other.end(), std::byte{1}), 1 << 20);
 }
 
 }  // namespace

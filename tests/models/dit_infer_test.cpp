@@ -10,32 +10,31 @@
 namespace l2c {
 namespace {
 
-// Only the tensors that the shapes are read off, of a preset's sizes, without memory behind them.
-io::TensorMap shapes_of(const DiTConfig& config) {
-  const auto shape = [](std::vector<std::int64_t> sizes) { return at::zeros({1}).expand(sizes); };
+// Only the shapes that are looked at.
+ShapeMap telling_shapes(const DiTConfig& config) {
   const std::int64_t width = config.hidden_size;
   const std::int64_t patch = config.patch_size;
-  io::TensorMap tensors;
-  tensors["pos_embed"] = shape({1, config.tokens(), width});
-  tensors["x_embedder.proj.weight"] = shape({width, config.in_channels, patch, patch});
-  tensors["y_embedder.embedding_table.weight"] = shape({config.num_classes + 1, width});
-  tensors["final_layer.linear.weight"] = shape({patch * patch * config.out_channels(), width});
+  ShapeMap shapes;
+  shapes["pos_embed"] = {1, config.tokens(), width};
+  shapes["x_embedder.proj.weight"] = {width, config.in_channels, patch, patch};
+  shapes["y_embedder.embedding_table.weight"] = {config.num_classes + 1, width};
+  shapes["final_layer.linear.weight"] = {patch * patch * config.out_channels(), width};
   for (int i = 0; i < config.depth; ++i) {
-    tensors["blocks." + std::to_string(i) + ".mlp.fc1.weight"] = shape({config.mlp_width(), width});
+    shapes["blocks." + std::to_string(i) + ".mlp.fc1.weight"] = {config.mlp_width(), width};
   }
-  return tensors;
+  return shapes;
 }
 
 TEST(InferDit, EveryPreset) {
   for (const auto& name : dit_preset_names()) {
-    const auto found = infer_dit_config(shapes_of(dit_preset(name)));
+    const auto found = infer_dit_config(telling_shapes(dit_preset(name)));
     ASSERT_TRUE(found.has_value()) << name;
     EXPECT_EQ(dit_name(*found), name);
   }
 }
 
 TEST(InferDit, TinyModel) {
-  const auto found = infer_dit_config(test::tiny_checkpoint().tensors);
+  const auto found = infer_dit_config(shapes_of(test::tiny_checkpoint().tensors));
   ASSERT_TRUE(found.has_value());
   DiTConfig expected = test::tiny_config();
   expected.num_heads = 16;  // leaves no trace in the shapes
@@ -45,29 +44,29 @@ TEST(InferDit, TinyModel) {
 TEST(InferDit, WithoutLearnedVariance) {
   DiTConfig config = test::tiny_config();
   config.learn_sigma = false;
-  const auto found = infer_dit_config(shapes_of(config));
+  const auto found = infer_dit_config(telling_shapes(config));
   ASSERT_TRUE(found.has_value());
   EXPECT_FALSE(found->learn_sigma);
 }
 
 TEST(InferDit, NotADit) {
   EXPECT_FALSE(infer_dit_config({}).has_value());
-  EXPECT_FALSE(infer_dit_config({{"blocks.0.attn.qkv.weight", at::zeros({3, 1})}}).has_value());
-  auto odd = shapes_of(test::tiny_config());
-  odd["x_embedder.proj.weight"] = at::zeros({64});
+  EXPECT_FALSE(infer_dit_config({{"blocks.0.attn.qkv.weight", {3, 1}}}).has_value());
+  auto odd = telling_shapes(test::tiny_config());
+  odd["x_embedder.proj.weight"] = {64};
   EXPECT_FALSE(infer_dit_config(odd).has_value());
-  odd = shapes_of(test::tiny_config());
+  odd = telling_shapes(test::tiny_config());
   odd.erase("blocks.0.mlp.fc1.weight");
   EXPECT_FALSE(infer_dit_config(odd).has_value());
 }
 
 TEST(InferDit, OddBlockNamesAreNotCounted) {
-  auto tensors = shapes_of(test::tiny_config());
-  tensors["blocks.x.weight"] = at::zeros({1});
-  tensors["blocks.-3.weight"] = at::zeros({1});
-  tensors["blocks.7"] = at::zeros({1});
-  tensors["blocks.99999999999999999999.weight"] = at::zeros({1});
-  const auto found = infer_dit_config(tensors);
+  auto shapes = telling_shapes(test::tiny_config());
+  shapes["blocks.x.weight"] = {1};
+  shapes["blocks.-3.weight"] = {1};
+  shapes["blocks.7"] = {1};
+  shapes["blocks.99999999999999999999.weight"] = {1};
+  const auto found = infer_dit_config(shapes);
   ASSERT_TRUE(found.has_value());
   EXPECT_EQ(found->depth, 4);
 }

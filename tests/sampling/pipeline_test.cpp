@@ -270,5 +270,22 @@ TEST(Pipeline, LoadsTheWeightsAskedFor) {
               testing::ThrowsMessage<InputError>(testing::HasSubstr("\"best\"")));
 }
 
+TEST(Pipeline, MakesAModelFromASeed) {
+  const auto architecture = test::data("dit_tiny/config.json").string();
+  const auto pipeline = Pipeline::seeded(architecture, 1);  // the seed of dit_tiny's own weights
+  EXPECT_EQ(pipeline.summary().fingerprint, tiny().summary().fingerprint);
+  const auto loaded =
+      Pipeline::load(test::data("dit_tiny/weights.safetensors"), {.architecture = architecture});
+  EXPECT_EQ(pipeline.sample(request()).latents.values, loaded.sample(request()).latents.values);
+  EXPECT_NE(Pipeline::seeded(architecture, 2).summary().fingerprint,
+            pipeline.summary().fingerprint);
+  EXPECT_THAT([] { (void)Pipeline::seeded("DiT-XXL/3", 1); },
+              testing::ThrowsMessage<InputError>(testing::HasSubstr("DiT-XXL/3")));
+  EXPECT_THAT([&] { (void)Pipeline::seeded(architecture, std::uint64_t{1} << 40); },
+              testing::ThrowsMessage<InputError>(testing::HasSubstr("1099511627776")));
+  EXPECT_THAT([&] { (void)Pipeline::seeded(architecture, 1, {.dtype = "fp8"}); },
+              testing::ThrowsMessage<InputError>(testing::HasSubstr("fp8")));
+}
+
 }  // namespace
 }  // namespace l2c

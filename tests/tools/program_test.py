@@ -164,6 +164,20 @@ class Sample(Case):
         self.assertIn("false-colour preview", done.stderr)
         self.assertEqual(png_size(out), (12, 12))
 
+    def test_weights_made_from_a_seed(self):
+        def latents(*model):
+            out, stats = self.folder / "x.safetensors", self.folder / "s.json"
+            self.ok("sample", *model, "--arch", DATA / "dit_tiny/config.json", "--labels", "1,2", "--steps", 3,
+                    "--save-latents", out, "--stats", stats)
+            settings = json.loads(stats.read_text())["settings"]
+            return tensor_file.read(out)["latents"][1], settings["model"], settings["fingerprint"]
+
+        stored = latents("--model", DATA / "dit_tiny/weights.safetensors")  # the rule's, with seed 1
+        seeded = latents("--init", "seeded:1")
+        self.assertEqual((seeded[0], seeded[2]), (stored[0], stored[2]))
+        self.assertEqual(seeded[1], "seeded:1")
+        self.assertNotEqual(latents("--init", "seeded:2")[0], stored[0])
+
     def test_weights_without_a_choice_are_noted(self):
         stats = ["--labels", 1, "--steps", 1, "--stats", self.folder / "s.json"]
         done = l2c("sample", *TINY, *stats, "--weights", "model")
@@ -436,6 +450,16 @@ class BadInput(Case):
                  *self.out, says="DiT-XXL/3")
         self.bad("sample", "--model", self.folder, *self.out, says="directory")
         self.bad("sample", "--model", self.folder / "none.pt", *self.out, says="none.pt")
+
+    def test_weights_from_a_seed(self):
+        config = ["--arch", DATA / "dit_tiny/config.json"]
+        self.bad("sample", *config, *self.out, says=["--model", "--init seeded:S"])
+        self.bad("sample", "--init", "seeded:1", *self.out, says="--arch")
+        self.bad("sample", "--init", "seeded:1", *FASHION, *self.out, says=["--init", "--model"])
+        self.bad("sample", "--init", "seeded:1", *config, "--weights", "model", *self.out, says=["--init", "--weights"])
+        self.bad("sample", "--init", "seeded:1", "--arch", "DiT-XXL/3", *self.out, says="DiT-XXL/3")
+        for init in ("random", "seeded:", "seeded:-1", "seeded:134217728"):
+            self.bad("sample", "--init", init, *config, *self.out, says=[f'"{init}"', "0 to 134217727"])
 
     def test_outputs(self):
         fashion = ["sample", *FASHION, "--labels", 1, "--steps", 2]

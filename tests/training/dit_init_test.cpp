@@ -49,7 +49,7 @@ TEST(DitInit, EmbeddingsAreSmallNormals) {
 // adaLN-Zero: every block starts as the identity, and the prediction as zero.
 TEST(DitInit, TheFreshModelPredictsZero) {
   const auto config = test::tiny_config();
-  const auto model = DiT::around(config, pack_dit_weights(config, tiny(3)));
+  const auto model = DiT::around(config, pack_dit_weights(config, StoredWeights(tiny(3))));
   ComputeAllRunner runner;
   const auto output =
       model->forward(at::randn({2, 4, 8, 8}), at::full({2}, 10), at::zeros({2}, at::kLong), runner);

@@ -24,7 +24,8 @@ at::Tensor tensor(const std::string& name) { return golden().tensor(name).to(tes
 // The tiny model with weights that learn.
 struct Training {
   DiTConfig config = test::tiny_config();
-  DiTWeights weights = pack_dit_weights(config, test::tiny_checkpoint().tensors, test::device());
+  DiTWeights weights =
+      pack_dit_weights(config, StoredWeights(test::tiny_checkpoint()), test::device());
   std::vector<NamedTensor> parameters;
   std::shared_ptr<const DiT> model;
 
@@ -150,7 +151,7 @@ TEST(WeightAverage, RampForgetsTheStart) {
 TEST(DitWeights, UnpackingIsTheWayBack) {
   const auto config = test::tiny_config();
   const auto checkpoint = test::tiny_checkpoint();
-  const auto back = unpack_dit_weights(config, pack_dit_weights(config, checkpoint.tensors));
+  const auto back = unpack_dit_weights(config, pack_dit_weights(config, StoredWeights(checkpoint)));
   ASSERT_EQ(back.size(), checkpoint.tensors.size());
   for (const auto& [name, value] : checkpoint.tensors) {
     test::expect_equal(back.at(name), value, name);
@@ -159,7 +160,7 @@ TEST(DitWeights, UnpackingIsTheWayBack) {
 
 TEST(DitWeights, AroundRefusesWeightsOfAnotherModel) {
   auto config = test::tiny_config();
-  const auto weights = pack_dit_weights(config, test::tiny_checkpoint().tensors);
+  const auto weights = pack_dit_weights(config, StoredWeights(test::tiny_checkpoint()));
   config.num_classes += 1;
   EXPECT_THROW((void)DiT::around(config, weights), Error);
 }

@@ -143,7 +143,7 @@ Json describe_checkpoint(const std::string& path) {
     if (name != "config")
       json["metadata"][name] = value;  // the configuration has a line of its own
   }
-  const auto inferred = infer_dit_config(checkpoint.tensors);
+  const auto inferred = infer_dit_config(shapes_of(checkpoint.tensors));
   if (!inferred) {
     Json shapes = Json::object();
     for (const auto& [name, tensor] : checkpoint.tensors) shapes[name] = tensor.sizes().vec();

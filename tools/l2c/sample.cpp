@@ -16,6 +16,7 @@
 #include "l2c/core/error.h"
 #include "l2c/io/file.h"
 #include "l2c/io/png.h"
+#include "l2c/models/weight_seed.h"
 #include "l2c/sampling/contact_sheet.h"
 #include "l2c/sampling/pipeline.h"
 #include "l2c/sampling/planning.h"
@@ -27,6 +28,7 @@ namespace {
 
 struct SampleOptions {
   std::string model;
+  std::string init;
   LoadOptions load;
   CacheOptions cache;
   StepOptions step;
@@ -126,7 +128,7 @@ std::string spacing_of(const Request& request) {
 
 nlohmann::ordered_json settings_json(const SampleOptions& options, const Cache& cache,
                                      const Request& request, const Pipeline& pipeline) {
-  nlohmann::ordered_json json{{"model", options.model},
+  nlohmann::ordered_json json{{"model", options.init.empty() ? options.model : options.init},
                               {"architecture", pipeline.summary().architecture},
                               {"fingerprint", pipeline.summary().fingerprint},
                               {"policy", cache.policy ? cache.policy->name() : "compute all"},
@@ -180,7 +182,26 @@ void check_sheet_size(const SampleOptions& options, const Request& request, int 
                   images, io::most_png_pixels));
 }
 
+// Before any work.
+void check_model(const SampleOptions& options) {
+  if (options.model.empty() && options.init.empty()) {
+    throw InputError(
+        "no model: give --model FILE, or --init seeded:S and --arch for weights made from a seed");
+  }
+  if (options.init.empty()) return;
+  (void)parse_weight_seed(options.init);
+  if (options.load.architecture.empty()) {
+    throw InputError(fmt::format("--init {} needs --arch: what to make weights for", options.init));
+  }
+}
+
+Pipeline open_pipeline(const SampleOptions& options) {
+  if (options.init.empty()) return Pipeline::load(options.model, options.load);
+  return Pipeline::seeded(options.load.architecture, parse_weight_seed(options.init), options.load);
+}
+
 void sample(SampleOptions options) {
+  check_model(options);
   check_outputs(options);
   const Interrupt interrupt;
   if (options.threads) set_threads(*options.threads);
@@ -189,7 +210,7 @@ void sample(SampleOptions options) {
     throw InputError("--compare needs something to compare: give --router or --cache-every");
   }
   Request request = make_request(options, cache);
-  const auto pipeline = Pipeline::load(options.model, options.load);
+  const auto pipeline = open_pipeline(options);
   if (request.labels.empty()) {
     request.labels.resize(
         static_cast<std::size_t>(std::min(default_label_count, pipeline.summary().num_classes)));
@@ -222,12 +243,18 @@ void sample(SampleOptions options) {
 }
 
 void add_model_options(CLI::App& app, SampleOptions& options) {
-  app.add_option("--model", options.model, "checkpoint: .safetensors, .pt or .pth")->required();
+  auto* model = app.add_option("--model", options.model, "checkpoint: .safetensors, .pt or .pth");
+  auto* init =
+      app.add_option("--init", options.init,
+                     "\"seeded:S\" instead of a model: the weights of --arch made from the "
+                     "seed S, to measure a model whose weights are not at hand");
+  init->excludes(model);
   app.add_option("--arch", options.load.architecture,
                  "\"DiT-XL/2\", \"DiT-S/8-512\", ... or a JSON file with the constructor's fields "
                  "(default: the model file's own metadata)");
   app.add_option("--weights", options.load.weights, "of a training checkpoint: ema or model")
       ->check(CLI::IsMember({"ema", "model"}))
+      ->excludes(init)
       ->capture_default_str();
   app.add_option("--device", options.load.device, "cpu or cuda:N")->capture_default_str();
   app.add_option("--dtype", options.load.dtype,

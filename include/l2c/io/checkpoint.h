@@ -2,8 +2,10 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 
+#include "l2c/io/file.h"
 #include "l2c/io/safetensors.h"
 
 namespace l2c::io {
@@ -13,10 +15,11 @@ enum class Weights { ema, model };
 
 struct Checkpoint {
   std::filesystem::path path;
-  std::string format;   // "safetensors" or "torch zip"
-  std::string section;  // "ema", "model" or "" (a bare state_dict)
-  TensorMap tensors;    // may read a mapped file: clone() what must outlive it
-  Metadata metadata;    // safetensors only
+  std::string format;                        // "safetensors" or "torch zip"
+  std::string section;                       // "ema", "model" or "" (a bare state_dict)
+  TensorMap tensors;                         // may read a mapped file: clone() what must outlive it
+  Metadata metadata;                         // safetensors only
+  std::shared_ptr<const MappedFile> file{};  // what `tensors` read
 };
 
 // Whether a safetensors file with this metadata is what a training of ours goes on from

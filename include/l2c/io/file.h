@@ -22,6 +22,10 @@ class MappedFile {
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
 
+  // Takes the whole pages within `part` out of the process's memory, as advice to the system:
+  // reading them again fetches them from the file. Bytes outside the mapping are left alone.
+  void drop_pages(std::span<const std::byte> part) const noexcept;
+
  private:
   MappedFile(std::filesystem::path path, std::span<const std::byte> bytes);
   std::filesystem::path path_;

@@ -24,6 +24,8 @@ class SafetensorsFile {
   // sizes that match dtype and shape, no bytes left over, metadata of strings only. Throws
   // InputError naming file and tensor.
   static SafetensorsFile open(const std::filesystem::path& path);
+  // The same of a file that is mapped already.
+  static SafetensorsFile open(std::shared_ptr<const MappedFile> file);
 
   [[nodiscard]] const std::filesystem::path& path() const noexcept;
   [[nodiscard]] const Metadata& metadata() const noexcept { return metadata_; }

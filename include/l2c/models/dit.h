@@ -10,17 +10,22 @@
 #include "l2c/models/denoiser.h"
 #include "l2c/models/dit_config.h"
 #include "l2c/models/dit_weights.h"
+#include "l2c/models/weight_source.h"
 
 namespace l2c {
 
 class DiT final : public Denoiser {
  public:
-  // Takes the weights of a checkpoint with the official names, strictly: missing, unexpected,
-  // misshapen and non-floating tensors are listed in one InputError. fp16/bf16 weights are widened
-  // to fp32. Nothing of the checkpoint is referenced afterwards. A CUDA device switches TF32 off
-  // for the process (disable_tf32).
+  // Takes weights with the official names, strictly: missing, unexpected, misshapen and
+  // non-floating tensors are listed in one InputError. fp16/bf16 weights are widened to fp32. The
+  // source is read tensor by tensor, with the pages of a mapped file dropped again: beside the
+  // model, memory holds one tensor at a time. Nothing of it is referenced afterwards. A CUDA device
+  // switches TF32 off for the process (disable_tf32).
   // With `products` (fp32 or bf16) for inference alone, and faster: see pack_dit_weights. Such a
   // model throws Error when gradients are on.
+  static std::shared_ptr<const DiT> load(const DiTConfig& config, const WeightSource& source,
+                                         at::Device device = at::kCPU,
+                                         std::optional<at::ScalarType> products = {});
   static std::shared_ptr<const DiT> load(const DiTConfig& config, const io::Checkpoint& checkpoint,
                                          at::Device device = at::kCPU,
                                          std::optional<at::ScalarType> products = {});

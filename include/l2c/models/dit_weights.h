@@ -1,6 +1,7 @@
 // The weights of a DiT: packed for use, and by their official names.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "l2c/io/safetensors.h"
 #include "l2c/models/dit_config.h"
+#include "l2c/models/weight_source.h"
 #include "l2c/models/weights.h"
 #include "l2c/ops/attention.h"
 #include "l2c/ops/linear.h"
@@ -38,12 +40,18 @@ struct DiTWeights {
 // Names and shapes of the official state_dict.
 ShapeMap dit_shapes(const DiTConfig& config);
 
-// Packs tensors with the official names (all of dit_shapes(), checked before): contiguous fp32
-// copies on the device, independent of the originals. With `products` (fp32 or bf16) for inference
-// alone: layers prepared for speed (ops::prepared), those of the blocks in that type.
-DiTWeights pack_dit_weights(const DiTConfig& config, const io::TensorMap& tensors,
+// Packs weights with the official names (all of dit_shapes() and no others, checked before):
+// contiguous fp32 copies on the device, independent of the source, which is read once and released
+// tensor by tensor. With `products` (fp32 or bf16) for inference alone: layers prepared for speed
+// (ops::prepared), those of the blocks in that type. Every tensor is added to `fingerprint`.
+DiTWeights pack_dit_weights(const DiTConfig& config, const WeightSource& source,
                             at::Device device = at::kCPU,
-                            std::optional<at::ScalarType> products = {});
+                            std::optional<at::ScalarType> products = {},
+                            Fingerprint* fingerprint = nullptr);
+
+// Weights of this model made from a seed; the positions are the computed ones. Throws InputError
+// for a seed above largest_weight_seed.
+SeededWeights seeded_dit_weights(const DiTConfig& config, std::uint64_t seed);
 
 // The way back: tensors with the official names and shapes, views of the packed ones.
 io::TensorMap unpack_dit_weights(const DiTConfig& config, const DiTWeights& weights);

@@ -1,6 +1,7 @@
 // Loading a model once and sampling from it. No LibTorch header behind it.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <stop_token>
@@ -14,7 +15,7 @@ namespace l2c {
 class Denoiser;
 
 struct LoadOptions {
-  std::string architecture;     // "DiT-XL/2", a JSON file, or empty: the file's own metadata says
+  std::string architecture{};   // "DiT-XL/2", a JSON file, or empty: the file's own metadata says
   std::string weights = "ema";  // of a training checkpoint: "ema" or "model"
   std::string device = "cpu";   // "cpu", "cuda", "cuda:N"
   // Of the products and of what the cache keeps: "fp32", or "bf16" (faster, half the memory; sums,
@@ -39,6 +40,12 @@ class Pipeline {
  public:
   // Throws InputError (files, architecture, weights, device).
   static Pipeline load(const std::filesystem::path& model, const LoadOptions& options = {});
+  // A model of `architecture` ("DiT-XL/2" or a JSON file) with weights made from a seed, for
+  // measurements of models whose weights are not at hand: see SeededWeights. options.architecture
+  // and options.weights say nothing here. Throws InputError (architecture, a seed above
+  // largest_weight_seed, device).
+  static Pipeline seeded(const std::string& architecture, std::uint64_t seed,
+                         const LoadOptions& options = {});
   // Around a model made by other means (<l2c/torch/l2c.h>).
   explicit Pipeline(std::shared_ptr<const Denoiser> model);
 

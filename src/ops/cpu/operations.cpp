@@ -112,19 +112,34 @@ bool usable(const at::Tensor& tensor) {
 }
 
 PackedWeight pack(const at::Tensor& weight, at::ScalarType dtype) {
-  const at::Tensor dense = weight.to(at::kFloat).contiguous();
-  const std::int64_t out = dense.size(0);
-  const std::int64_t in = dense.size(1);
-  const Element type = dtype == at::kFloat ? Element::fp32 : Element::bf16;
-  const Kernels& k = kernels();
-  PackedWeight packed{.in = in, .out = out, .dtype = dtype};
-  packed.words = at::empty({static_cast<std::int64_t>(k.packed_words(out, in, type))}, at::kInt);
-  auto* const words = reinterpret_cast<std::uint32_t*>(packed.words.data_ptr<std::int32_t>());
-  in_blocks(out, k.column_block, grain(8 * in),
-            [&](std::int64_t first, std::int64_t last, int /*participant*/) {
-              k.pack(dense.const_data_ptr<float>(), out, in, type, first, last, words);
-            });
+  PackedWeight packed = empty_packed(weight.size(0), weight.size(1), dtype);
+  pack_rows(packed, 0, weight.to(at::kFloat).contiguous());
   return packed;
+}
+
+PackedWeight empty_packed(std::int64_t out, std::int64_t in, at::ScalarType dtype) {
+  const Element type = dtype == at::kFloat ? Element::fp32 : Element::bf16;
+  const std::size_t words = kernels().packed_words(out, in, type);
+  return {.in = in,
+          .out = out,
+          .dtype = dtype,
+          .words = at::empty({static_cast<std::int64_t>(words)}, at::kInt)};
+}
+
+void pack_rows(PackedWeight& packed, std::int64_t first, const at::Tensor& rows) {
+  const Kernels& k = kernels();
+  const Element type = packed.dtype == at::kFloat ? Element::fp32 : Element::bf16;
+  auto* const words = reinterpret_cast<std::uint32_t*>(packed.words.data_ptr<std::int32_t>());
+  // The kernel wants the whole matrix's address, but reads these rows of it alone. As a number: an
+  // address outside of `rows` is none that a pointer may hold.
+  const auto row_bytes = static_cast<std::uintptr_t>(packed.in) * sizeof(float);
+  const auto start = reinterpret_cast<std::uintptr_t>(rows.const_data_ptr<float>()) -
+                     static_cast<std::uintptr_t>(first) * row_bytes;
+  const auto* const matrix = reinterpret_cast<const float*>(start);
+  in_blocks(rows.size(0), k.column_block, grain(8 * packed.in),
+            [&](std::int64_t begin, std::int64_t end, int /*participant*/) {
+              k.pack(matrix, packed.out, packed.in, type, first + begin, first + end, words);
+            });
 }
 
 void linear(const Linear& layer, const at::Tensor& x, at::Tensor& out, Activation activation) {

@@ -17,6 +17,12 @@ bool usable(const at::Tensor& tensor);
 
 PackedWeight pack(const at::Tensor& weight, at::ScalarType dtype);
 
+// The same in parts: memory for [out, in], and rows (fp32, contiguous, CPU) put into it as the
+// weight's rows from `first` on. `first` is a multiple of kernels().column_block, and so is the
+// number of rows, unless they are the weight's last.
+PackedWeight empty_packed(std::int64_t out, std::int64_t in, at::ScalarType dtype);
+void pack_rows(PackedWeight& packed, std::int64_t first, const at::Tensor& rows);
+
 // x [rows, in] of the packed type -> out [rows, out], fp32 or bf16, rows without gaps.
 void linear(const Linear& layer, const at::Tensor& x, at::Tensor& out, Activation activation);
 
