@@ -17,7 +17,7 @@ std::int64_t line(std::int64_t bytes) { return (bytes + 63) / 64 * 64; }
 // Rows whose input, hidden values and output fit; fewer than the least would read the weights too
 // often.
 std::int64_t rows_in_cache(const PackedWeight& fc1, const PackedWeight& fc2, Element in) {
-  const std::int64_t block = kernels().row_block;
+  const std::int64_t block = kernels().row_block(in);
   const std::int64_t row_bytes = (fc1.in + fc1.out + fc2.out) * bytes_of(in);
   const std::int64_t least = (128 + block - 1) / block * block;
   return std::max(least, bytes_in_cache / row_bytes / block * block);
@@ -62,7 +62,7 @@ void mlp_branch(const Linear& fc1, const Linear& fc2, Activation activation, con
   Product down = product_of(fc2, rows, element(out.scalar_type()), Activation::none);
   up.a = x.const_data_ptr();
   down.c = out.data_ptr();
-  if (rows < 2 * most_participants() * k.row_block) {  // few rows, many weights
+  if (rows < 2 * most_participants() * k.row_block(type)) {  // few rows, many weights
     const at::Tensor hidden = empty({rows, up.n}, x.options());
     up.c = hidden.data_ptr();
     down.a = hidden.const_data_ptr();
@@ -75,7 +75,7 @@ void mlp_branch(const Linear& fc1, const Linear& fc2, Activation activation, con
   const at::Tensor scratch = memory(bytes);
   auto* const hidden = scratch.data_ptr<std::uint8_t>();
   Profile* const profile = open_profile();
-  in_blocks(rows, k.row_block, grain(2 * up.k * up.n),
+  in_blocks(rows, k.row_block(type), grain(2 * up.k * up.n),
             [&](std::int64_t first, std::int64_t last, int participant) {
               for (std::int64_t row = first; row < last; row += chunk) {
                 const std::int64_t end = std::min(last, row + chunk);

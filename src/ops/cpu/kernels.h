@@ -85,7 +85,12 @@ struct Kernels {
   void (*attention)(const Attention& attention, std::int64_t first_head, std::int64_t last_head,
                     void* scratch);
   std::int64_t column_block;
-  std::int64_t row_block;  // rows that a product works on at a time: multiples of it waste nothing
+  // Rows that a product works on at a time: multiples of it waste nothing.
+  std::int64_t row_block_fp32, row_block_bf16;
+
+  [[nodiscard]] std::int64_t row_block(Element element) const {
+    return element == Element::fp32 ? row_block_fp32 : row_block_bf16;
+  }
 };
 
 // Each in a file of its own, compiled for its instruction set.

@@ -10,7 +10,8 @@ namespace l2c::ops::cpu {
 namespace {
 
 struct Amx : Avx512Bf16 {
-  static constexpr int row_block = 32;
+  template <class E>
+  static constexpr int row_block = sizeof(E) == 2 ? 32 : Avx512Bf16::row_block<E>;
   template <class E>
   static constexpr int query_rows = sizeof(E) == 2 ? 16 : Avx512Bf16::query_rows<E>;
   template <class E>

@@ -53,8 +53,8 @@ Product rows_of(const Product& product, std::int64_t first, std::int64_t last) {
 void multiply(const Product& product, Operation operation) {
   const Kernels& k = kernels();
   Profile* const profile = open_profile();
-  if (product.m >= 2 * most_participants() * k.row_block) {
-    in_blocks(product.m, k.row_block, grain(product.k * product.n),
+  if (product.m >= 2 * most_participants() * k.row_block(product.in)) {
+    in_blocks(product.m, k.row_block(product.in), grain(product.k * product.n),
               [&](std::int64_t first, std::int64_t last, int /*participant*/) {
                 const Timed timed(profile, operation);
                 k.product(rows_of(product, first, last), 0, product.n);

@@ -18,7 +18,8 @@ constexpr Kernels table(const char* name) {
           .attention_scratch = &attention_scratch<V>,
           .attention = &attention<V>,
           .column_block = panel_columns<V, float>,
-          .row_block = V::row_block};
+          .row_block_fp32 = V::template row_block<float>,
+          .row_block_bf16 = V::template row_block<Bf16>};
 }
 
 }  // namespace l2c::ops::cpu

@@ -11,6 +11,7 @@ namespace {
 struct Avx2 {
   static constexpr int width = 8;
   static constexpr int tile_rows = 6;  // 6 x 2 accumulators of the 16 registers
+  template <class E>
   static constexpr int row_block = tile_rows;  // that a product works on at a time
   template <class E>
   static constexpr int query_rows = 4 * tile_rows;

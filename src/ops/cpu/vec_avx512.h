@@ -11,6 +11,7 @@ namespace {
 struct Avx512Base {
   static constexpr int width = 16;
   static constexpr int tile_rows = 6;  // 6 x 4 accumulators of the 32 registers
+  template <class E>
   static constexpr int row_block = tile_rows;  // that a product works on at a time
   template <class E>
   static constexpr int query_rows = 4 * tile_rows;

@@ -10,6 +10,7 @@ namespace {
 struct Plain {
   static constexpr int width = 4;
   static constexpr int tile_rows = 3;
+  template <class E>
   static constexpr int row_block = tile_rows;  // that a product works on at a time
   template <class E>
   static constexpr int query_rows = 4 * tile_rows;
