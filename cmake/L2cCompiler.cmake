@@ -15,10 +15,9 @@ if(L2C_WERROR)
   target_compile_options(l2c_internal_flags INTERFACE -Werror)
 endif()
 if(L2C_SANITIZE)
-  target_compile_options(l2c_internal_flags INTERFACE -fsanitize=address,undefined
-                                                      -fno-omit-frame-pointer
-                                                      -fno-sanitize-recover=undefined)
-  target_link_options(l2c_internal_flags INTERFACE -fsanitize=address,undefined)
+  target_compile_options(l2c_internal_flags INTERFACE -fsanitize=${L2C_SANITIZE} -fno-omit-frame-pointer
+                                                      -fno-sanitize-recover=all)
+  target_link_options(l2c_internal_flags INTERFACE -fsanitize=${L2C_SANITIZE})
 endif()
 
 find_program(L2C_CCACHE ccache)
