@@ -88,10 +88,13 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::cpu)
   target_link_options(LibTorch::cpu INTERFACE "LINKER:--disable-new-dtags")
   if(LibTorch_CUDA_FOUND)
     add_library(LibTorch::cuda INTERFACE IMPORTED)
+    # The CUDA runtime for kernels of one's own: the one that LibTorch will load, never a second.
+    string(REGEX MATCH "libcudart\\.so[^ ]* => ([^ ]+)" _libtorch_cudart "${_libtorch_needs}")
+    set(_libtorch_cudart "${CMAKE_MATCH_1}")
     # torch_cuda registers its kernels from initialisers: it must stay NEEDED although no symbol is used.
     target_link_libraries(
       LibTorch::cuda
-      INTERFACE LibTorch::cpu "${LibTorch_c10_cuda_LIBRARY}"
+      INTERFACE LibTorch::cpu "${LibTorch_c10_cuda_LIBRARY}" ${_libtorch_cudart}
                 "-Wl,--push-state,--no-as-needed,${LibTorch_torch_cuda_LIBRARY},--pop-state")
     target_link_options(LibTorch::cuda INTERFACE "LINKER:-rpath,${LibTorch_LIBRARY_DIR}"
                         "LINKER:--allow-shlib-undefined")
