@@ -116,11 +116,12 @@ class Run {
                          .guidance = prepared_.guidance,
                          .sampler = prepared_.sampler,
                          .stop = stop_,
-                         .observer = [&](const StepView& view) {
-                           reused += 2 * model_.info().blocks - view.computed;
-                           ++steps_done_;
-                           report(Phase::denoise, reused);
-                         },
+                         .observer =
+                             [&](const StepView& view) {
+                               reused += 2 * model_.info().blocks - view.computed;
+                               ++steps_done_;
+                               report(Phase::denoise, reused);
+                             },
                          .graphs = graphs_.get()};
     const auto result = denoise(job, noise, labels.to(device));
     auto latents = result.latents.to(at::kCPU);  // waits for a GPU: part of the measured time

@@ -25,11 +25,10 @@ std::string type_name(at::ScalarType type) { return type == at::kFloat ? "fp32" 
 at::Device gpu() { return at::Device(at::kCUDA, 0); }
 at::Tensor exact(const at::Tensor& tensor) { return tensor.to(at::kCPU, at::kDouble); }
 
-#define SKIP_WITHOUT_GPU()                                                                        \
+#define SKIP_WITHOUT_GPU() \
   if (!at::globalContext().hasCUDA()) GTEST_SKIP() << "no GPU for cuda:0: the kernel did not run"
 
-class CudaStream
-    : public testing::TestWithParam<std::tuple<test::StreamCase, at::ScalarType>> {};
+class CudaStream : public testing::TestWithParam<std::tuple<test::StreamCase, at::ScalarType>> {};
 
 TEST_P(CudaStream, AddsWhatIsPendingAndNormalises) {
   SKIP_WITHOUT_GPU();

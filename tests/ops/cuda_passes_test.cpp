@@ -34,13 +34,19 @@ void run_blocks(const ResidualPass& pass, int threads) {
   for (std::int64_t row = 0; row < pass.rows; ++row) {
     // What another block left there must not matter.
     memory.fill_(std::numeric_limits<float>::quiet_NaN());
-    const float mean = sum_over_threads(threads, [&](int thread) {
-      return add_summands<elements>(pass, row_memory, row, thread, threads);
-    }) / d;
+    const float mean =
+        sum_over_threads(threads,
+                         [&](int thread) {
+                           return add_summands<elements>(pass, row_memory, row, thread, threads);
+                         }) /
+        d;
     if (pass.out == nullptr) continue;
-    const float variance = sum_over_threads(threads, [&](int thread) {
-      return squares<elements>(pass, row_memory, mean, thread, threads);
-    }) / d;
+    const float variance =
+        sum_over_threads(threads,
+                         [&](int thread) {
+                           return squares<elements>(pass, row_memory, mean, thread, threads);
+                         }) /
+        d;
     const float scale = 1 / std::sqrt(variance + pass.eps);
     for (int thread = 0; thread < threads; ++thread) {
       write_normed<elements>(pass, row_memory, mean, scale, row, thread, threads);
@@ -85,8 +91,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, CudaPasses, testing::ValuesIn(test::stream_cases
                          [](const auto& param) { return param.param.name; });
 
 ResidualPass pass_of(std::int64_t width, std::int64_t offset = 0) {
-  const test::StreamCase of{
-      .name = "", .rows = 2, .tokens = 3, .width = width, .offset = offset};
+  const test::StreamCase of{.name = "", .rows = 2, .tokens = 3, .width = width, .offset = offset};
   static std::vector<test::StreamInputs> alive;  // the pass points into it
   alive.emplace_back(of, at::kCPU);
   return passes(alive.back().tokens, alive.back().pending).front();
@@ -144,7 +149,14 @@ TEST(CudaPassesFit, RefuseWhatTheKernelCannotRead) {
 }
 
 TEST(CudaPhases, RoundToBf16AsLibTorchDoes) {
-  std::vector<float> values = {0.0F, -0.0F, 1.0F, 1.00390625F, 1.01171875F, 3.3e38F, 1e-40F, -7.77F,
+  std::vector<float> values = {0.0F,
+                               -0.0F,
+                               1.0F,
+                               1.00390625F,
+                               1.01171875F,
+                               3.3e38F,
+                               1e-40F,
+                               -7.77F,
                                std::numeric_limits<float>::infinity(),
                                -std::numeric_limits<float>::infinity()};
   at::manual_seed(52);

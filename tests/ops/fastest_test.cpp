@@ -55,7 +55,8 @@ TEST(Fastest, MeasuresOnceForEachKey) {
 TEST(Fastest, RemembersNothingWhenNoneCanDoIt) {
   Fastest<int> fastest;
   try {
-    fastest.choose(1, 2, [](std::size_t i) -> double { throw std::runtime_error(i ? "two" : "one"); });
+    fastest.choose(1, 2,
+                   [](std::size_t i) -> double { throw std::runtime_error(i ? "two" : "one"); });
     FAIL() << "nothing was thrown";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("one"), testing::HasSubstr("two")));

@@ -36,8 +36,8 @@ StreamInputs::StreamInputs(const StreamCase& of, at::Device device) {
   normed = (sum - sum.mean(-1, true)) / (sum.var(-1, false, true) + norm.eps).sqrt();
   if (of.affine) normed = normed * exact(norm.weight) + exact(norm.bias);
   if (of.modulated) {
-    normed = normed * (1 + exact(modulation.scale).unsqueeze(1)) +
-             exact(modulation.shift).unsqueeze(1);
+    normed =
+        normed * (1 + exact(modulation.scale).unsqueeze(1)) + exact(modulation.shift).unsqueeze(1);
   }
 }
 

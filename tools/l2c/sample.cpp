@@ -93,7 +93,8 @@ Request make_request(const SampleOptions& options, const Cache& cache) {
 Result run(const Pipeline& pipeline, const Request& request, const std::string& title,
            const std::stop_token& stop) {
   ProgressLine line(title);
-  return pipeline.sample(request, [&](const Progress& progress) { line.show(progress); }, stop);
+  return pipeline.sample(
+      request, [&](const Progress& progress) { line.show(progress); }, stop);
 }
 
 // The first forward pass of a process pays for LibTorch's start: not a part of either run's time.
@@ -238,9 +239,10 @@ void add_model_options(CLI::App& app, SampleOptions& options) {
       ->check(CLI::IsMember({"fp32", "bf16"}))
       ->capture_default_str();
   app.add_option("--threads", options.threads, "CPU threads (default: all cores)");
-  app.add_flag("--no-cuda-graphs", options.no_cuda_graphs,
-               "on a GPU: call the model anew in every step instead of repeating what was recorded; "
-               "no effect on the CPU");
+  app.add_flag(
+      "--no-cuda-graphs", options.no_cuda_graphs,
+      "on a GPU: call the model anew in every step instead of repeating what was recorded; "
+      "no effect on the CPU");
 }
 
 void add_request_options(CLI::App& app, SampleOptions& options) {

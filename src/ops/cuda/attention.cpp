@@ -48,8 +48,9 @@ at::Tensor libtorchs_choice(const at::Tensor& q, const at::Tensor& k, const at::
 using Key = std::array<std::int64_t, 6>;
 
 Key key_of(const at::Tensor& q) {
-  return {q.device().index(), static_cast<std::int64_t>(q.scalar_type()), q.size(0), q.size(2),
-          q.size(1), q.size(3)};
+  return {q.device().index(), static_cast<std::int64_t>(q.scalar_type()),
+          q.size(0),          q.size(2),
+          q.size(1),          q.size(3)};
 }
 
 // One memory for the process: equal calls are computed the same way, run after run.
@@ -65,8 +66,8 @@ std::size_t choose(const Heads& heads) {
   if (is_capturing()) return choices().chosen(key).value_or(kernels.size() - 1);
   return choices().choose(key, kernels.size(), [&](std::size_t i) {
     const double ms = measure(q.device(), [&] { (void)kernels[i].run(q, k, v); });
-    log::debug(fmt::format("attention [{}] by {}: {:.3f} ms", fmt::join(key, ", "),
-                           kernels[i].name, ms));
+    log::debug(
+        fmt::format("attention [{}] by {}: {:.3f} ms", fmt::join(key, ", "), kernels[i].name, ms));
     return ms;
   });
 }

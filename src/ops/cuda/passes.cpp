@@ -25,9 +25,8 @@ bool is_per_sample(const at::Tensor& tensor, const at::Tensor& tokens) {
 }
 
 bool is_affine(const at::Tensor& tensor, const at::Tensor& tokens) {
-  return !tensor.defined() ||
-         (is_fp32_on(tensor, tokens) && tensor.dim() == 1 && tensor.size(0) == tokens.size(2) &&
-          tensor.is_contiguous());
+  return !tensor.defined() || (is_fp32_on(tensor, tokens) && tensor.dim() == 1 &&
+                               tensor.size(0) == tokens.size(2) && tensor.is_contiguous());
 }
 
 Element element(const at::Tensor& tensor) {
@@ -139,8 +138,7 @@ Launch launch_of(const ResidualPass& pass) {
   Launch launch;
   launch.in_fours = in_fours(pass);
   const std::int64_t pieces = launch.in_fours ? pass.d / 4 : pass.d;
-  launch.threads =
-      static_cast<int>(std::min(most_threads, (pieces + warp - 1) / warp * warp));
+  launch.threads = static_cast<int>(std::min(most_threads, (pieces + warp - 1) / warp * warp));
   launch.shared_bytes = static_cast<std::size_t>(pass.d) * sizeof(float);
   return launch;
 }

@@ -47,7 +47,7 @@ static_assert(sizeof(ResidualPass) <= 4096);
 
 // How the kernel is started: one block a row.
 struct Launch {
-  int threads = 0;  // a multiple of 32
+  int threads = 0;        // a multiple of 32
   bool in_fours = false;  // whether four elements may be read and written at once
   std::size_t shared_bytes = 0;
 };

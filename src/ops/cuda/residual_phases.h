@@ -93,8 +93,8 @@ L2C_HOST_DEVICE inline void store(void* p, Element element, std::int64_t at,
 
 // x += weight * gate * value for the elements from `column` on.
 template <int elements>
-L2C_HOST_DEVICE inline void add_summand(Floats<elements>& x, const Summand& summand,
-                                        std::int64_t d, std::int64_t row, std::int64_t sample,
+L2C_HOST_DEVICE inline void add_summand(Floats<elements>& x, const Summand& summand, std::int64_t d,
+                                        std::int64_t row, std::int64_t sample,
                                         std::int64_t column) {
   const Floats<elements> value = load<elements>(summand.value, summand.element, row * d + column);
   Floats<elements> factor;
@@ -108,8 +108,8 @@ L2C_HOST_DEVICE inline void add_summand(Floats<elements>& x, const Summand& summ
 // Adds the summands to the row, in their order. The new row lies in `memory` afterwards, and in the
 // tokens when there was something to add. Returns the sum of this thread's elements.
 template <int elements>
-L2C_HOST_DEVICE inline float add_summands(const ResidualPass& pass, float* memory,
-                                          std::int64_t row, int thread, int threads) {
+L2C_HOST_DEVICE inline float add_summands(const ResidualPass& pass, float* memory, std::int64_t row,
+                                          int thread, int threads) {
   const std::int64_t sample = row / pass.rows_per_sample;
   float* const tokens = pass.tokens + row * pass.d;
   float sum = 0;
