@@ -19,7 +19,7 @@ namespace l2c {
 namespace {
 
 // The branches that an evaluation computes, one entry a unit.
-using Mask = std::vector<std::uint8_t>;
+using Mask = std::vector<bool>;
 
 Mask mask_of(const CachePlan& plan, int evaluation) {
   Mask mask;
@@ -41,7 +41,7 @@ class MaskRunner final : public BranchRunner {
   MaskRunner(const Mask& mask, const std::vector<at::Tensor>& slots) : mask_(mask), slots_(slots) {}
   BranchValue branch(BranchId id, BranchFunction compute) override {
     const auto unit = static_cast<std::size_t>(id.unit());
-    return single(mask_.at(unit) != 0 ? compute(slots_.at(unit)) : slots_.at(unit));
+    return single(mask_.at(unit) ? compute(slots_.at(unit)) : slots_.at(unit));
   }
 
  private:
@@ -86,8 +86,8 @@ class GraphSet::Planned final : public ForwardExecutor {
     run(mask);
     int computed = 0;
     for (std::size_t unit = 0; unit < mask.size(); ++unit) {
-      by_unit[unit] += mask[unit];
-      computed += mask[unit];
+      by_unit[unit] += mask[unit] ? 1 : 0;
+      computed += mask[unit] ? 1 : 0;
     }
     // A copy: the next call writes to the same memory.
     return {output_.clone(), computed};
