@@ -88,12 +88,17 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::cpu)
   target_link_options(LibTorch::cpu INTERFACE "LINKER:--disable-new-dtags")
   if(LibTorch_CUDA_FOUND)
     add_library(LibTorch::cuda INTERFACE IMPORTED)
+    # The CUDA runtime for kernels of one's own: the one that LibTorch will load, never a second.
+    string(REGEX MATCH "libcudart\\.so[^ ]* => ([^ ]+)" _libtorch_cudart "${_libtorch_needs}")
+    get_filename_component(LibTorch_cudart_LIBRARY "${CMAKE_MATCH_1}" REALPATH)
+    get_filename_component(LibTorch_cudart_DIR "${LibTorch_cudart_LIBRARY}" DIRECTORY)
     # torch_cuda registers its kernels from initialisers: it must stay NEEDED although no symbol is used.
     target_link_libraries(
       LibTorch::cuda
-      INTERFACE LibTorch::cpu "${LibTorch_c10_cuda_LIBRARY}"
+      INTERFACE LibTorch::cpu "${LibTorch_c10_cuda_LIBRARY}" "${LibTorch_cudart_LIBRARY}"
                 "-Wl,--push-state,--no-as-needed,${LibTorch_torch_cuda_LIBRARY},--pop-state")
     target_link_options(LibTorch::cuda INTERFACE "LINKER:-rpath,${LibTorch_LIBRARY_DIR}"
+                        "LINKER:-rpath,${LibTorch_cudart_DIR}"
                         "LINKER:--allow-shlib-undefined")
   endif()
 endif()

@@ -34,6 +34,12 @@ if(NOT L2C_CUDA STREQUAL "OFF")
 endif()
 
 if(L2C_USE_CUDA)
+  # Turing, Ampere and Hopper, and what comes later by the intermediate code of the last.
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 90)
+  endif()
+  enable_language(CUDA)
+  set(CMAKE_CUDA_RUNTIME_LIBRARY None) # LibTorch::cuda brings the one that LibTorch itself uses
   set(L2C_LIBTORCH LibTorch::cuda)
   message(STATUS "l2c: LibTorch ${LibTorch_VERSION} with CUDA (${LibTorch_LIBRARY_DIR})")
 else()

@@ -6,10 +6,14 @@ set(_l2c_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/l2c")
 
 # Installed binaries find LibTorch where it was at build time, and l2c beside themselves.
 file(RELATIVE_PATH _l2c_bin_to_lib "${CMAKE_INSTALL_FULL_BINDIR}" "${CMAKE_INSTALL_FULL_LIBDIR}")
-set_target_properties(l2c PROPERTIES INSTALL_RPATH "${LibTorch_LIBRARY_DIR}")
+set(_l2c_rpath "${LibTorch_LIBRARY_DIR}")
+if(L2C_USE_CUDA)
+  list(APPEND _l2c_rpath "${LibTorch_cudart_DIR}")
+endif()
+set_target_properties(l2c PROPERTIES INSTALL_RPATH "${_l2c_rpath}")
 if(TARGET l2c_cli)
   set_target_properties(l2c_cli PROPERTIES INSTALL_RPATH
-                                           "$ORIGIN/${_l2c_bin_to_lib};${LibTorch_LIBRARY_DIR}")
+                                           "$ORIGIN/${_l2c_bin_to_lib};${_l2c_rpath}")
   install(TARGETS l2c_cli RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endif()
 

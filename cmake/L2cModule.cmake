@@ -16,3 +16,9 @@ function(l2c_module name)
     target_precompile_headers(l2c_${name} REUSE_FROM l2c_core)
   endif()
 endfunction()
+
+# l2c_cuda_sources(TARGET file ...): C++ files that include headers of the CUDA toolkit.
+function(l2c_cuda_sources target)
+  target_sources(${target} PRIVATE ${ARGN})
+  target_include_directories(${target} SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+endfunction()

@@ -4,6 +4,7 @@
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
 #include "cpu/operations.h"
+#include "cuda/operations.h"
 
 namespace l2c::ops {
 
@@ -22,6 +23,7 @@ at::Tensor attention(const at::Tensor& qkv, int heads) {
 }  // namespace
 
 at::Tensor self_attention(const at::Tensor& qkv, int heads) {
+  if (cuda::usable(qkv)) return cuda::attention(qkv, heads);
   if (!qkv.is_cpu() || !at::autocast::is_autocast_enabled(at::kCPU)) {
     return cpu::usable(qkv) ? cpu::attention(qkv, heads) : attention(qkv, heads);
   }

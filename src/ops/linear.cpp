@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cpu/operations.h"
+#include "cuda/operations.h"
 #include "l2c/core/error.h"
 #include "l2c/ops/workspace.h"
 
@@ -59,6 +60,11 @@ at::Tensor packed_linear(const Linear& layer, const at::Tensor& x, at::Tensor ou
 
 at::Tensor linear_gelu(const Linear& layer, const at::Tensor& x, Activation activation) {
   if (layer.packed) return packed_linear(layer, x, {}, activation);
+  if (activation == Activation::gelu_tanh && cuda::usable_for_gelu_tanh(layer, x)) {
+    auto shape = x.sizes().vec();
+    shape.back() = layer.weight.size(0);
+    return cuda::linear_gelu_tanh(layer, as_rows(x.to(layer.weight.scalar_type()))).view(shape);
+  }
   at::Tensor y = linear(layer, x);
   const char* const kind = activation == Activation::gelu_tanh ? "tanh" : "none";
   if (at::GradMode::is_enabled()) return at::gelu(y, kind);
@@ -78,8 +84,8 @@ Linear prepared(const Linear& layer, at::ScalarType dtype) {
     result.packed = cpu::pack(layer.weight, dtype);
     if (layer.bias.defined()) result.bias = layer.bias.to(at::kFloat);
   } else {
-    result.weight = layer.weight.to(dtype);
-    if (layer.bias.defined()) result.bias = layer.bias.to(dtype);
+    result.weight = layer.weight.to(dtype).contiguous();  // as cublasLt's epilogues ask for
+    if (layer.bias.defined()) result.bias = layer.bias.to(dtype).contiguous();
   }
   return result;
 }

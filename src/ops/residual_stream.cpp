@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "cpu/operations.h"
+#include "cuda/operations.h"
 
 namespace l2c {
 
@@ -55,6 +56,11 @@ at::Tensor ResidualStream::normed(const Norm& norm, const Modulation& modulation
     const auto pending = std::exchange(pending_, {});
     return cpu::add_and_norm(tokens_, pending, norm, modulation, type);
   }
+  if (cuda::usable(tokens_, pending_, norm, modulation, type)) {
+    if (!pending_.empty()) own();
+    const auto pending = std::exchange(pending_, {});
+    return cuda::add_and_norm(tokens_, pending, norm, modulation, type);
+  }
   flush();
   const at::Tensor y = norm_modulate(tokens_, norm, modulation);
   return type == at::kFloat ? y : y.to(type);
@@ -83,6 +89,12 @@ void ResidualStream::flush() {
   if (cpu::usable(tokens_, pending_)) {
     own();
     cpu::add(tokens_, pending_);
+    pending_.clear();
+    return;
+  }
+  if (cuda::usable(tokens_, pending_)) {
+    own();
+    cuda::add(tokens_, pending_);
     pending_.clear();
     return;
   }

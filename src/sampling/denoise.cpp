@@ -2,37 +2,54 @@
 
 #include <fmt/format.h>
 
+#include <memory>
 #include <utility>
 
 #include "finite_check.h"
+#include "forward_executor.h"
 #include "l2c/cache/runner.h"
 #include "l2c/core/error.h"
 #include "l2c/diffusion/guidance.h"
 #include "l2c/ops/workspace.h"
+#include "l2c/sampling/graphs.h"
 
 namespace l2c {
 
 namespace {
 
-// What stays the same in all evaluations of a micro-batch.
-struct Batch {
-  at::Tensor labels;  // [rows], the null label in the second half when guided
-  std::int64_t rows = 0;
-};
-
-Batch make_batch(const DenoiseJob& job, const at::Tensor& labels) {
-  if (!job.guidance.on()) return {labels, labels.size(0)};
-  const DenoiserInfo& info = job.model.info();
-  return {at::cat({labels, at::full_like(labels, *info.null_label)}), 2 * labels.size(0)};
+// One a batch row: the null label in the second half when guided.
+at::Tensor batch_labels(const DenoiseJob& job, const at::Tensor& labels) {
+  if (!job.guidance.on()) return labels;
+  return at::cat({labels, at::full_like(labels, *job.model.info().null_label)});
 }
 
-at::Tensor model_output(const DenoiseJob& job, const Batch& batch, const at::Tensor& x,
-                        const Evaluation& evaluation, BranchRunner& runner) {
-  const bool guided = job.guidance.on();
-  const at::Tensor rows = guided ? at::cat({x, x}) : x;
-  const at::Tensor t = at::full({batch.rows}, evaluation.time, x.options());
-  at::Tensor output = job.model.forward(rows, t, batch.labels, runner);
-  return guided ? guide(output, job.guidance.scale, job.guidance.channels) : output;
+// The cache side of a run, and who calls the model in it.
+class Calls {
+ public:
+  Calls(const DenoiseJob& job, const RunShape& shape, const at::Tensor& noise,
+        const at::Tensor& labels)
+      : store_(labels.size(0), job.model.info().tokens, job.model.info().width,
+               noise.options().dtype(job.model.branch_dtype())),
+        run_(job.policy.start(shape, store_)),
+        direct_(job.model, labels, *run_, store_) {
+    // A policy that decides as it goes, or watches, has a run of its own kind.
+    const auto* const planned = dynamic_cast<const PlanRun*>(run_.get());
+    if (job.graphs != nullptr && planned != nullptr) {
+      executor_ = &job.graphs->start(job.model, planned->plan(), labels, noise);
+    }
+  }
+  ForwardExecutor& operator*() { return *executor_; }
+
+ private:
+  CacheStore store_;
+  std::unique_ptr<CacheRun> run_;
+  DirectExecutor direct_;
+  ForwardExecutor* executor_ = &direct_;
+};
+
+at::Tensor guided(const DenoiseJob& job, const at::Tensor& output) {
+  if (!job.guidance.on()) return output;
+  return guide(output, job.guidance.scale, job.guidance.channels);
 }
 
 void check_stop(const DenoiseJob& job, const Evaluation& evaluation) {
@@ -79,22 +96,20 @@ DenoiseResult denoise(const DenoiseJob& job, const at::Tensor& noise, const at::
     const c10::InferenceMode no_autograd;
     ops::Workspace workspace;
     const ops::WorkspaceScope scope(workspace);
-    const Batch batch = make_batch(job, labels);
-    CacheStore store(batch.rows, info.tokens, info.width,
-                     noise.options().dtype(job.model.branch_dtype()));
-    const auto run = job.policy.start(shape, store);
+    Calls calls(job, shape, noise, batch_labels(job, labels));
+    ForwardExecutor& executor = *calls;
     FiniteCheck finite;
     for (const Evaluation& evaluation : shape.evaluations) {
       check_stop(job, evaluation);
-      CountingRunner runner(run->begin(evaluation), &result.computed_by_unit);
-      const at::Tensor output = model_output(job, batch, x, evaluation, runner);
-      const StepResult step = job.step(evaluation.row, evaluation.index, x, output);
+      const ModelCall call = executor.forward(evaluation, x, result.computed_by_unit);
+      const StepResult step =
+          job.step(evaluation.row, evaluation.index, x, guided(job, call.output));
       x = step.sample;
       finite.add(evaluation, x);
-      if (job.observer) job.observer({evaluation, x, step.pred_xstart, runner.computed()});
+      if (job.observer) job.observer({evaluation, x, step.pred_xstart, call.computed});
     }
     finite.finish();
-    result.cache_bytes = store.peak_bytes();
+    result.cache_bytes = executor.cache_bytes();
   }
   // A copy made outside of inference mode is an ordinary tensor again, fit for autograd.
   result.latents = x.clone();

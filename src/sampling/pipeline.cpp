@@ -16,6 +16,7 @@
 #include "l2c/io/checkpoint.h"
 #include "l2c/models/dit.h"
 #include "l2c/sampling/denoise.h"
+#include "l2c/sampling/graphs.h"
 #include "prepare.h"
 #include "tensors.h"
 
@@ -65,6 +66,11 @@ const CachePolicy& policy_of(const Request& request) {
   return request.cache ? *request.cache : compute_all;
 }
 
+std::unique_ptr<GraphSet> make_graphs(const Request& request, at::Device device) {
+  auto recorders = request.cuda_graphs ? cuda_graphs(device) : GraphRecorderFactory();
+  return recorders ? std::make_unique<GraphSet>(std::move(recorders)) : nullptr;
+}
+
 // One call of Pipeline::sample: its micro-batches, progress and numbers.
 class Run {
  public:
@@ -75,7 +81,8 @@ class Run {
         progress_(progress),
         stop_(std::move(stop)),
         prepared_(prepare(request, model.info())),
-        computed_by_unit_(static_cast<std::size_t>(2 * model.info().blocks), 0) {}
+        computed_by_unit_(static_cast<std::size_t>(2 * model.info().blocks), 0),
+        graphs_(make_graphs(request, model.device())) {}
 
   Result operator()() {
     const auto images = static_cast<std::int64_t>(prepared_.labels.size());
@@ -112,11 +119,13 @@ class Run {
                          .guidance = prepared_.guidance,
                          .sampler = prepared_.sampler,
                          .stop = stop_,
-                         .observer = [&](const StepView& view) {
-                           reused += 2 * model_.info().blocks - view.computed;
-                           ++steps_done_;
-                           report(Phase::denoise, reused);
-                         }};
+                         .observer =
+                             [&](const StepView& view) {
+                               reused += 2 * model_.info().blocks - view.computed;
+                               ++steps_done_;
+                               report(Phase::denoise, reused);
+                             },
+                         .graphs = graphs_.get()};
     const auto result = denoise(job, noise, labels.to(device));
     auto latents = result.latents.to(at::kCPU);  // waits for a GPU: part of the measured time
     denoise_seconds_ += seconds_since(start);
@@ -188,6 +197,7 @@ class Run {
   double denoise_seconds_ = 0;
   std::vector<std::int64_t> computed_by_unit_;  // over all images
   std::int64_t cache_bytes_ = 0;
+  std::unique_ptr<GraphSet> graphs_;  // null: none
 };
 
 }  // namespace

@@ -123,6 +123,17 @@ class Sample(Case):
         self.assertGreater(error, 0)
         self.assertLess(error, 1e-3)
 
+    def test_cuda_graphs_can_be_switched_off_and_change_nothing_on_the_cpu(self):
+        def sampled(*options):
+            stats, out = self.folder / "g.json", self.folder / "g.safetensors"
+            self.ok("sample", *TINY, "--cache-every", 2, "--labels", "1,2", "--steps", 4, "--stats", stats,
+                    "--save-latents", out, *options)
+            return json.loads(stats.read_text())["settings"]["cuda_graphs"], out.read_bytes()
+
+        (on, recorded), (off, direct) = sampled(), sampled("--no-cuda-graphs")
+        self.assertEqual((on, off), (True, False))
+        self.assertEqual(recorded, direct)
+
     def test_compare_shows_both_runs(self):
         out, stats = self.folder / "c.png", self.folder / "c.json"
         text = self.ok("sample", *FASHION, "--router", FAST, "--threshold", 0.1, "--labels", "0,9",

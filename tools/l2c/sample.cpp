@@ -45,6 +45,7 @@ struct SampleOptions {
   std::string save_latents;
   std::string stats;
   bool compare = false;
+  bool no_cuda_graphs = false;
 };
 
 // The labels to draw when none are asked for.
@@ -86,6 +87,7 @@ Request make_request(const SampleOptions& options, const Cache& cache) {
       options.cfg_channels == "all" ? GuidanceChannels::all : GuidanceChannels::three;
   request.batch_size = options.batch_size;
   request.cache = cache.policy;
+  request.cuda_graphs = !options.no_cuda_graphs;
   if (!options.initial_noise.empty()) request.initial_noise = read_noise(options.initial_noise);
   return request;
 }
@@ -144,6 +146,7 @@ nlohmann::ordered_json settings_json(const SampleOptions& options, const Cache& 
                               {"batch_size", request.batch_size},
                               {"dtype", options.load.dtype},
                               {"device", options.load.device},
+                              {"cuda_graphs", request.cuda_graphs},
                               {"threads", build_info().threads}};
   if (cache.router) json["threshold"] = cache.threshold;
   return json;
@@ -262,6 +265,10 @@ void add_model_options(CLI::App& app, SampleOptions& options) {
       ->check(CLI::IsMember({"fp32", "bf16"}))
       ->capture_default_str();
   app.add_option("--threads", options.threads, "CPU threads (default: all cores)");
+  app.add_flag(
+      "--no-cuda-graphs", options.no_cuda_graphs,
+      "on a GPU: call the model anew in every step instead of repeating what was recorded; "
+      "no effect on the CPU");
 }
 
 void add_request_options(CLI::App& app, SampleOptions& options) {

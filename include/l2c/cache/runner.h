@@ -16,6 +16,7 @@ class PlanRun final : public CacheRun, private BranchRunner {
   PlanRun(CachePlan plan, CacheStore& store);
   // Throws Error for an evaluation outside the plan.
   BranchRunner& begin(const Evaluation& evaluation) override;
+  [[nodiscard]] const CachePlan& plan() const { return plan_; }
 
  private:
   BranchValue branch(BranchId id, BranchFunction compute) override;

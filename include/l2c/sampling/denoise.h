@@ -13,6 +13,8 @@
 
 namespace l2c {
 
+class GraphSet;
+
 struct Guidance {
   double scale = 1;  // 1: off, one batch row an image instead of two
   int channels = 3;  // how many epsilon channels are guided
@@ -43,6 +45,10 @@ struct DenoiseJob {
   std::string sampler;  // for the policy's checks: "ddim" or "ddpm"
   std::stop_token stop;
   std::function<void(const StepView&)> observer;  // may be empty
+  // Null: the model is called directly. Otherwise a run that carries out a plan records and repeats
+  // what the device does (graphs.h): the same latents and counts; what is kept stays to the run's
+  // end, so that cache_bytes may be larger.
+  GraphSet* graphs = nullptr;
 };
 
 struct DenoiseResult {

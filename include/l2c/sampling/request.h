@@ -38,6 +38,9 @@ struct Request {
   int batch_size = 16;  // images at a time
   // What to reuse; null: compute everything.
   std::shared_ptr<const CachePolicy> cache;
+  // On a GPU: whether the model calls of a run with a plan are recorded as CUDA graphs and
+  // repeated. No effect on the CPU, nor on what is sampled.
+  bool cuda_graphs = true;
   // Instead of the seed's: [images, C, S, S]; or [2 * images, C, S, S] with equal halves, as the
   // official scripts keep a guided batch.
   std::optional<Latents> initial_noise;

@@ -43,6 +43,7 @@
 #include "l2c/ops/residual_stream.h"
 #include "l2c/ops/workspace.h"
 #include "l2c/sampling/denoise.h"
+#include "l2c/sampling/graphs.h"
 #include "l2c/training/adamw.h"
 #include "l2c/training/autocast.h"
 #include "l2c/training/curve.h"

@@ -1,0 +1,49 @@
+// How the denoising loop calls the model.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "l2c/cache/policy.h"
+#include "l2c/cache/store.h"
+#include "l2c/core/torch.h"
+#include "l2c/models/denoiser.h"
+
+namespace l2c {
+
+struct ModelCall {
+  at::Tensor output;  // [rows, out_channels, S, S]; both halves where the run is guided
+  int computed = 0;   // branches
+};
+
+// The model calls of one micro-batch, in the order of its evaluations. Under inference mode.
+class ForwardExecutor {
+ public:
+  virtual ~ForwardExecutor() = default;
+  // x [N, C, S, S]; the model sees it twice when there are 2 N rows. Adds to by_unit (one entry a
+  // unit) what was computed.
+  virtual ModelCall forward(const Evaluation& evaluation, const at::Tensor& x,
+                            std::vector<int>& by_unit) = 0;
+  // The most that was stored at a time so far.
+  [[nodiscard]] virtual std::size_t cache_bytes() const = 0;
+};
+
+// Calls the model with the runner of a cache run.
+class DirectExecutor final : public ForwardExecutor {
+ public:
+  // All of them outlive this. labels [rows].
+  DirectExecutor(const Denoiser& model, at::Tensor labels, CacheRun& run, const CacheStore& store)
+      : model_(model), labels_(std::move(labels)), run_(run), store_(store) {}
+  ModelCall forward(const Evaluation& evaluation, const at::Tensor& x,
+                    std::vector<int>& by_unit) override;
+  [[nodiscard]] std::size_t cache_bytes() const override { return store_.peak_bytes(); }
+
+ private:
+  const Denoiser& model_;
+  at::Tensor labels_;
+  CacheRun& run_;
+  const CacheStore& store_;
+};
+
+}  // namespace l2c
