@@ -17,6 +17,7 @@
 #include "l2c/models/dit.h"
 #include "l2c/sampling/denoise.h"
 #include "l2c/sampling/graphs.h"
+#include "memory.h"
 #include "prepare.h"
 #include "tensors.h"
 
@@ -82,16 +83,16 @@ class Run {
         stop_(std::move(stop)),
         prepared_(prepare(request, model.info())),
         computed_by_unit_(static_cast<std::size_t>(2 * model.info().blocks), 0),
+        batch_size_(batch_size()),
         graphs_(make_graphs(request, model.device())) {}
 
   Result operator()() {
     const auto images = static_cast<std::int64_t>(prepared_.labels.size());
-    const auto batches = (images + request_.batch_size - 1) / request_.batch_size;
+    const auto batches = (images + batch_size_ - 1) / batch_size_;
     steps_in_all_ = static_cast<int>(batches) * prepared_.schedule.steps();
     std::vector<at::Tensor> latents;
-    for (std::int64_t first = 0; first < images; first += request_.batch_size) {
-      latents.push_back(
-          micro_batch(first, std::min<std::int64_t>(request_.batch_size, images - first)));
+    for (std::int64_t first = 0; first < images; first += batch_size_) {
+      latents.push_back(micro_batch(first, std::min<std::int64_t>(batch_size_, images - first)));
     }
     Result result;
     const auto all = at::cat(latents);
@@ -156,21 +157,37 @@ class Run {
                .reused = reused});
   }
 
+  [[nodiscard]] RunShape shape() const {
+    const DenoiserInfo& info = model_.info();
+    return run_shape(info.blocks, prepared_.schedule, prepared_.sampler, info.fingerprint);
+  }
+
+  [[nodiscard]] int batch_size() const {
+    if (request_.memory_limit == 0) return request_.batch_size;
+    const DenoiserInfo& info = model_.info();
+    const auto plan = policy_of(request_).plan(shape());
+    // A policy that decides as it goes may store everything.
+    const int stored = plan ? plan->peak_stored() : 2 * info.blocks;
+    return fitting_batch(
+        request_.memory_limit,
+        bytes_per_image(info, model_.branch_dtype(), prepared_.guidance.on(), stored),
+        request_.batch_size);
+  }
+
   RunStats stats() {
     const auto& info = model_.info();
     RunStats stats;
     stats.denoise_seconds = denoise_seconds_;
     stats.steps = prepared_.schedule.steps();
     stats.images = static_cast<int>(prepared_.labels.size());
+    stats.batch_size = batch_size_;
     // Policies that decide as they go may treat micro-batches unlike: the mean over the images.
     const auto all = std::accumulate(computed_by_unit_.begin(), computed_by_unit_.end(), 0.0);
     stats.computed = static_cast<int>(std::lround(all / stats.images));
     stats.reused = 2 * info.blocks * stats.steps - stats.computed;
     stats.ideal_speedup = ideal_speedup(static_cast<double>(stats.steps) * stats.images);
     stats.cache_bytes = cache_bytes_;
-    const auto shape =
-        run_shape(info.blocks, prepared_.schedule, prepared_.sampler, info.fingerprint);
-    if (const auto plan = policy_of(request_).plan(shape)) {
+    if (const auto plan = policy_of(request_).plan(shape())) {
       stats.cache_step_branches = plan->cache_step_branches();
     }
     return stats;
@@ -197,6 +214,7 @@ class Run {
   double denoise_seconds_ = 0;
   std::vector<std::int64_t> computed_by_unit_;  // over all images
   std::int64_t cache_bytes_ = 0;
+  int batch_size_;
   std::unique_ptr<GraphSet> graphs_;  // null: none
 };
 

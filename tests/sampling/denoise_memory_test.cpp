@@ -1,54 +1,27 @@
 // A run asks the system for large memory in its first step alone.
-#include <c10/core/CPUAllocator.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
-
 #include "l2c/cache/policies.h"
+#include "l2c/core/error.h"
 #include "l2c/diffusion/schedule.h"
 #include "l2c/diffusion/steps.h"
 #include "l2c/sampling/denoise.h"
+#include "l2c/sampling/pipeline.h"
+#include "memory.h"
+#include "support/counting_allocator.h"
 #include "support/golden.h"
 #include "support/models.h"
 
 namespace l2c {
 namespace {
 
-// Counts what LibTorch's allocator is asked for; installed for the whole program.
-class CountingAllocator final : public c10::Allocator {
- public:
-  static CountingAllocator& installed() {
-    static CountingAllocator* const counting = [] {
-      auto* const made = new CountingAllocator(c10::GetCPUAllocator());
-      c10::SetCPUAllocator(made, /*priority=*/100);
-      return made;
-    }();
-    return *counting;
-  }
-
-  c10::DataPtr allocate(std::size_t bytes) override {
-    if (bytes >= large) ++requests_;
-    return inner_->allocate(bytes);
-  }
-  [[nodiscard]] c10::DeleterFnPtr raw_deleter() const override { return inner_->raw_deleter(); }
-  void copy_data(void* to, const void* from, std::size_t count) const override {
-    inner_->copy_data(to, from, count);
-  }
-  [[nodiscard]] int requests() const { return requests_; }
-
-  // The latents of the run below take 8 KiB, guided 16: those of solvers are not the model's.
-  static constexpr std::size_t large = 24 << 10;
-
- private:
-  explicit CountingAllocator(c10::Allocator* inner) : inner_(inner) {}
-  c10::Allocator* inner_;
-  std::atomic<int> requests_ = 0;
-};
+// The latents of the run below take 8 KiB, guided 16: what solvers make is not counted.
+constexpr std::size_t large = 24 << 10;
 
 class DenoiseMemory : public ::testing::TestWithParam<at::ScalarType> {};
 
 TEST_P(DenoiseMemory, AfterTheFirstStepNothingLargeIsAllocated) {
-  const auto& counting = CountingAllocator::installed();
+  auto& counting = test::CountingAllocator::installed();
   const auto model =
       DiT::load(test::tiny_config(), test::tiny_checkpoint(), at::kCPU, GetParam());
   const Schedule schedule = make_schedule("ddim10");
@@ -67,12 +40,37 @@ TEST_P(DenoiseMemory, AfterTheFirstStepNothingLargeIsAllocated) {
                        .stop = {},
                        .observer = [&](const StepView&) { requests.push_back(counting.requests()); }};
   at::manual_seed(5);
+  counting.count_from(large);
   const auto result =
       denoise(job, at::randn({8, 4, 8, 8}), at::arange(8, at::kLong));
   EXPECT_GT(result.cache_bytes, 0U);
   ASSERT_EQ(requests.size(), 10U);
   EXPECT_GT(requests.front(), 0) << "the first step is counted";
   EXPECT_EQ(requests.back(), requests.front());
+}
+
+TEST_P(DenoiseMemory, ALimitMakesSmallerBatchesAndIsKept) {
+  auto& counting = test::CountingAllocator::installed();
+  const auto model =
+      DiT::load(test::tiny_config(), test::tiny_checkpoint(), at::kCPU, GetParam());
+  const Pipeline pipeline(model);
+  Request request;
+  request.labels = {1, 2, 3, 4, 5, 6, 7};
+  request.steps = 4;
+  request.cache = std::make_shared<EveryN>(2);
+  const auto whole = pipeline.sample(request);
+  EXPECT_EQ(whole.stats.batch_size, 16);
+  const int stored = 2 * test::tiny_config().depth;
+  const auto one = bytes_per_image(model->info(), GetParam(), /*guided=*/true, stored);
+  request.memory_limit = 3 * one + one / 2;
+  counting.count_from(0);
+  const auto parts = pipeline.sample(request);
+  EXPECT_EQ(parts.stats.batch_size, 3);
+  EXPECT_LE(counting.peak(), request.memory_limit);
+  EXPECT_GE(counting.peak(), request.memory_limit / 4) << "the bound is far from the truth";
+  EXPECT_EQ(parts.latents.values, whole.latents.values);
+  request.memory_limit = one - 1;
+  EXPECT_THROW((void)pipeline.sample(request), InputError);
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, DenoiseMemory, ::testing::Values(at::kFloat, at::kBFloat16));

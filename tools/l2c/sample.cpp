@@ -40,6 +40,7 @@ struct SampleOptions {
   std::uint64_t seed = 0;
   std::string initial_noise;
   int batch_size = 16;
+  std::uint64_t memory_limit = 0;
   std::optional<int> threads;
   std::string out;
   std::string save_latents;
@@ -86,6 +87,7 @@ Request make_request(const SampleOptions& options, const Cache& cache) {
   request.guidance_channels =
       options.cfg_channels == "all" ? GuidanceChannels::all : GuidanceChannels::three;
   request.batch_size = options.batch_size;
+  request.memory_limit = static_cast<std::int64_t>(options.memory_limit);
   request.cache = cache.policy;
   request.cuda_graphs = !options.no_cuda_graphs;
   if (!options.initial_noise.empty()) request.initial_noise = read_noise(options.initial_noise);
@@ -144,6 +146,7 @@ nlohmann::ordered_json settings_json(const SampleOptions& options, const Cache& 
                               {"per_class", request.per_class},
                               {"seed", request.seed},
                               {"batch_size", request.batch_size},
+                              {"memory_limit", request.memory_limit},
                               {"dtype", options.load.dtype},
                               {"device", options.load.device},
                               {"cuda_graphs", request.cuda_graphs},
@@ -287,6 +290,9 @@ void add_request_options(CLI::App& app, SampleOptions& options) {
   app.add_option("--initial-noise", options.initial_noise,
                  "noise [images, C, S, S] instead of the seed's: F.safetensors[:tensor]");
   app.add_option("--batch-size", options.batch_size, "images at a time")->capture_default_str();
+  app.add_option("--memory-limit", options.memory_limit,
+                 "that images may take beside the weights (\"500MB\", \"2GiB\"): fewer at a time then")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));
 }
 
 void add_output_options(CLI::App& app, SampleOptions& options) {

@@ -36,6 +36,9 @@ struct Request {
   double guidance = 4;  // classifier-free guidance scale; 1: off
   GuidanceChannels guidance_channels = GuidanceChannels::three;
   int batch_size = 16;  // images at a time
+  // Bytes that a micro-batch may take beside the weights; fewer images at a time where they would
+  // take more. 0: no limit.
+  std::int64_t memory_limit = 0;
   // What to reuse; null: compute everything.
   std::shared_ptr<const CachePolicy> cache;
   // On a GPU: whether the model calls of a run with a plan are recorded as CUDA graphs and
@@ -64,6 +67,7 @@ struct RunStats {
   double denoise_seconds = 0;  // the loop with its noise and copies; no loading, no decoding
   int steps = 0;
   int images = 0;
+  int batch_size = 0;  // images at a time: what was asked for, or what the memory limit allows
   int computed = 0;  // branches of one image's evaluations, counted as they ran
   int reused = 0;
   int cache_step_branches = 0;   // what `reused` is out of; 0 for policies that decide as they go
