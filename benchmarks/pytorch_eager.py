@@ -187,7 +187,6 @@ def spaced_schedule(steps):
     return timesteps, alphas[timesteps]
 
 
-@torch.inference_mode()
 def sample(model, noise, labels, steps, scale):
     """DDIM with eta 0; pred_xstart is not clipped."""
     timesteps, alphas = spaced_schedule(steps)
@@ -238,6 +237,7 @@ def parse_arguments():
     return parser.parse_args()
 
 
+@torch.inference_mode()
 def main():
     args = parse_arguments()
     torch.set_num_threads(args.threads)

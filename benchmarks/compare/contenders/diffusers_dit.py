@@ -33,13 +33,13 @@ def patch(model):
         block.norm3.eps = 1e-6
 
 
-def load(path, dtype):
+def load(path, dtype, kind=DiTTransformer2DModel):
     tensors, metadata = pytorch_eager.read_safetensors(path)
     config = json.loads(metadata["config"])
     channels = config["in_channels"]
     if config["mlp_ratio"] != 4:
         raise SystemExit(f"{path}: mlp_ratio is {config['mlp_ratio']}, Diffusers' DiT knows 4 only")
-    model = DiTTransformer2DModel(
+    model = kind(
         num_attention_heads=config["num_heads"], attention_head_dim=config["hidden_size"] // config["num_heads"],
         in_channels=channels, out_channels=channels * (2 if config["learn_sigma"] else 1),
         num_layers=config["depth"], sample_size=config["input_size"], patch_size=config["patch_size"],
