@@ -19,12 +19,12 @@ def tail(path, lines=15):
 class Worker:
     """A Python process that loads and warms up once and is then asked for times, a JSON line each.
 
-    Time is measured by the worker around each forward alone; while others are measured it waits for
+    Time is measured by the worker around each job (a forward, a run) alone; while others are measured it waits for
     the next line and uses no time.
     """
 
-    def __init__(self, name, command, log, seconds, environment=None):
-        self.name, self.seconds, self.log = name, seconds, log
+    def __init__(self, name, command, log, question, environment=None):
+        self.name, self.question, self.log = name, question, log
         with open(log, "w") as errors:
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                             stderr=errors, text=True, env=environment)
@@ -55,8 +55,8 @@ class Worker:
         return self.receive()
 
     def measure(self):
-        """Median (CPU, wall) seconds a forward."""
-        answer = self.ask(command="time", seconds=self.seconds)
+        """Median (CPU, wall) seconds of one job."""
+        answer = self.ask(command="time", **self.question)
         return statistics.median(answer["cpu"]), statistics.median(answer["wall"])
 
     def output(self, path):
@@ -72,10 +72,10 @@ class Worker:
 
 
 class Program:
-    """bench_forward: one process a measurement, which loads, warms up and times itself."""
+    """bench_forward, bench_sampling: one process a measurement, which loads, warms up and times itself."""
 
-    def __init__(self, name, command, output, environment=None):
-        self.name, self.command, self.path, self.environment = name, command, output, environment
+    def __init__(self, name, command, output, job, environment=None):
+        self.name, self.command, self.path, self.job, self.environment = name, command, output, job, environment
         self.facts = {}
 
     def start(self):
@@ -88,7 +88,7 @@ class Program:
             raise Failed(f"{self.name} ended with {done.returncode}: {' '.join(self.command)}\n{done.stderr[-2000:]}")
         answer = json.loads(done.stdout)
         self.facts = {key: value for key, value in answer.items() if key != "samples"}
-        return answer["cpu_seconds_per_forward"], answer["wall_seconds_per_forward"]
+        return answer[f"cpu_seconds_per_{self.job}"], answer[f"wall_seconds_per_{self.job}"]
 
     def output(self, _):
         return self.path

@@ -18,41 +18,52 @@ import contenders
 import torch
 from safetensors.torch import load_file, save_file
 
-WARM_UP = 3  # untimed forwards before each measurement, as bench_forward does
-FEWEST = 5
 
-
-def timed(forward, seconds):
-    """CPU and wall seconds of each forward, for so many seconds and at least FEWEST."""
-    for _ in range(WARM_UP):
-        forward()
+def timed(job, seconds, warm_up, fewest):
+    """CPU and wall seconds of each call, for so many seconds and at least `fewest`, after untimed ones."""
+    for _ in range(warm_up):
+        job()
     cpu, wall = [], []
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(cpu) < FEWEST:
+    while time.perf_counter() < end or len(cpu) < fewest:
         c, w = time.process_time(), time.perf_counter()
-        forward()
+        job()
         cpu.append(time.process_time() - c)
         wall.append(time.perf_counter() - w)
     return {"cpu": cpu, "wall": wall}
 
 
-def answer(question, forward):
-    if question["command"] == "time":
-        return timed(forward, question["seconds"])
-    if question["command"] == "output":
-        save_file({"output": forward().contiguous()}, question["path"])
-        return {"path": question["path"]}
-    raise SystemExit(f"unknown command {question['command']}")
+def answer(question, job):
+    command = question.pop("command")
+    if command == "time":
+        return timed(job, **question)
+    if command == "output":
+        save_file({"output": job().contiguous()}, question["path"])
+        return question
+    raise SystemExit(f"unknown command {command}")
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--contender", required=True, choices=list(contenders.NAMES))
+    parser.add_argument("--contender", required=True, choices=[*contenders.NAMES, *contenders.SAMPLERS])
     parser.add_argument("--model", required=True)
     parser.add_argument("--inputs", required=True)
     parser.add_argument("--dtype", choices=["fp32", "bf16"], required=True)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--steps", type=int, help="sample instead of one forward")
+    parser.add_argument("--cfg-scale", type=float)
+    parser.add_argument("--router")
     return parser.parse_args()
+
+
+def make_job(args):
+    inputs = load_file(args.inputs)
+    if args.steps:
+        sample = contenders.make_sampler(args.contender, args.model, args.dtype, args.steps, args.cfg_scale,
+                                         args.router)
+        return lambda: sample(inputs["x"], inputs["y"])
+    forward = contenders.make(args.contender, args.model, args.dtype)
+    return lambda: forward(inputs["x"], inputs["t"], inputs["y"])
 
 
 def say(replies, fact):
@@ -67,21 +78,17 @@ def main():
     args = parse_arguments()
     torch.set_num_threads(args.threads)
     begin = time.perf_counter()
-    with torch.inference_mode(args.contender != "compile"), torch.no_grad():
-        model = contenders.make(args.contender, args.model, args.dtype)
-        inputs = load_file(args.inputs)
-        x, t, y = inputs["x"], inputs["t"], inputs["y"]
-
-        def forward():
-            return model(x, t, y)
-        for _ in range(WARM_UP):
-            forward()
+    # torch.compile freezes weights that need no gradient; its graphs know no inference mode.
+    with torch.inference_mode(not args.contender.startswith("compile")), torch.no_grad():
+        job = make_job(args)
+        for _ in range(2):
+            job()
         gc.freeze()  # what loading left needs no looking at during the measurement
         say(replies, {"ready": args.contender, "torch": torch.__version__, "threads": torch.get_num_threads(),
                       "capability": torch.backends.cpu.get_cpu_capability(),
                       "warm_up_seconds": time.perf_counter() - begin})
         for line in sys.stdin:
-            say(replies, answer(json.loads(line), forward))
+            say(replies, answer(json.loads(line), job))
 
 
 if __name__ == "__main__":

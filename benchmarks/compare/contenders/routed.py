@@ -8,6 +8,7 @@ import types
 
 import pytorch_eager
 import torch
+import torch._inductor.config
 from pytorch_eager import norm
 
 from .eager import DTYPES
@@ -72,7 +73,8 @@ def as_is(function):
 
 
 def compiled(function):
-    """A graph of its own: closures share their code, and torch.compile keeps its graphs by code."""
+    """A graph of its own, weights frozen: closures share their code, and torch.compile keeps its graphs by code."""
+    torch._inductor.config.freezing = True
     own = types.FunctionType(function.__code__.replace(), function.__globals__, function.__name__,
                              function.__defaults__, function.__closure__)
     return torch.compile(own, fullgraph=True, dynamic=False)
