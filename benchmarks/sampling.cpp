@@ -1,6 +1,6 @@
 // Times whole runs of sampling, as `l2c sample` makes them, and prints one JSON object: what
 // benchmarks/compare sets against PyTorch.
-#include <l2c/l2c.h>
+#include <l2c/torch/l2c.h>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
@@ -78,6 +78,7 @@ nlohmann::ordered_json measure(const Options& options) {
           {"ideal_speedup", result.stats.ideal_speedup},
           {"computed", result.stats.computed},
           {"reused", result.stats.reused},
+          {"isa", l2c::ops::name(l2c::ops::cpu_isa())},
           {"dtype", options.dtype},
           {"images", result.stats.images},
           {"steps", result.stats.steps},

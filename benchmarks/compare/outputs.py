@@ -51,6 +51,10 @@ def relative_difference(actual, expected):
     return worst / largest
 
 
+def mean_square_difference(actual, expected):
+    return sum((a - b) ** 2 for a, b in zip(actual.values, expected.values, strict=True)) / len(expected.values)
+
+
 def check(contender, dtype, actual, expected, tolerance=None):
     """The relative difference; throws Differs when it is beyond what the type explains."""
     limit = TOLERANCE[dtype] if tolerance is None else tolerance

@@ -8,6 +8,7 @@ from pathlib import Path
 from rounds import ratios, summary
 
 OURS = "l2c"
+OURS_CACHED = "l2c, router"
 
 
 def milliseconds(values):
@@ -86,7 +87,8 @@ def notes(results):
     for case in results["cases"]:
         factor = busy(case)
         if factor > 1.05:
-            yield (f"Note: {case['model']} {case['dtype']} batch {case['batch']}: a contender's wall clock was "
+            what = f"{case['images']} images" if "images" in case else f"{case['model']} batch {case['batch']}"
+            yield (f"Note: {what} {case['dtype']}: a contender's wall clock was "
                    f"{factor:.2f} of its CPU time; the core was shared with something else.")
 
 
@@ -103,7 +105,33 @@ def markdown(results):
     return "\n\n".join(parts) + "\n"
 
 
+def sampling_rows(case):
+    contenders = case["contenders"]
+    for name, contender in contenders.items():
+        full = contenders.get(contender["full_run"])
+        rival = contenders[OURS_CACHED if contender["full_run"] else OURS]
+        same_plan = contender["full_run"] and contender["difference"] is not None
+        difference = "-" if contender["difference"] is None else f"{contender['difference']:.1e}"
+        yield [case["images"], case["dtype"], name, milliseconds(contender["cpu"]),
+               times(ratios(full["cpu"], contender["cpu"])) if full else "1",
+               f"{contenders[OURS_CACHED]['facts']['ideal_speedup']:.2f}" if same_plan else "-",
+               "1" if contender is rival else f"**{times(ratios(contender['cpu'], rival['cpu']))}**",
+               difference, f"{contender['mean_square_to_full']:.1e}"]
+
+
+def sampling_markdown(results):
+    cases = results["cases"]
+    run = (f"{Path(results['model']).name}, {Path(results['router']).name}, {results['steps']} DDIM steps, guidance "
+           f"{results['cfg_scale']:g}, {cases[0]['threads']} thread(s).")
+    return "\n\n".join([
+        "\n".join(f"- {fact}" for fact in [run, *facts(results)]),
+        table(["images", "type", "contender", "CPU ms a run", "speed-up by reuse", "ideal", "CPU time, l2c = 1",
+               "difference to eager fp32", "mean square to full"], [r for case in cases for r in sampling_rows(case)]),
+        *notes(results)]) + "\n"
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    sys.stdout.write(markdown(json.loads(Path(sys.argv[1]).read_text())))
+    found = json.loads(Path(sys.argv[1]).read_text())
+    sys.stdout.write((sampling_markdown if "router" in found else markdown)(found))

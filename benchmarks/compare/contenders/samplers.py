@@ -7,12 +7,16 @@ import pytorch_eager
 from . import eager, make as make_forward, routed
 
 
+def configuration(path):
+    _, metadata = pytorch_eager.read_safetensors(path)
+    return json.loads(metadata["config"])
+
+
 class Model:
     """What pytorch_eager.sample asks for, around a function (x, t, y) -> output."""
 
     def __init__(self, path, forward):
-        _, metadata = pytorch_eager.read_safetensors(path)
-        config = json.loads(metadata["config"])
+        config = configuration(path)
         self.channels, self.classes = config["in_channels"], config["num_classes"]
         self.forward = forward
 
