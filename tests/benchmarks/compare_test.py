@@ -32,14 +32,16 @@ class Case(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
-    def compare(self, *arguments, script=None, environment=None):
+    FORWARDS = ["run.py", "--models", "demo", "--batches", "2", "--scaling", "0"]
+
+    def compare(self, *arguments, script=None, environment=None, program=FORWARDS):
         log = self.folder / "log"
         log.write_text("")
         given = {**os.environ, "FAKE_LOG": str(log), "FAKE_SCRIPT": json.dumps(script or {}), **(environment or {})}
         done = subprocess.run(
-            [sys.executable, COMPARE / "run.py", "--l2c", FAKE, "--python", FAKE, "--models", "demo", "--dtypes", "fp32",
-             "--batches", "2", "--scaling", "0", "--seconds", "0", "--out", self.folder / "r.json",
-             *map(str, arguments)], capture_output=True, text=True, timeout=100, env=given)
+            [sys.executable, COMPARE / program[0], *program[1:], "--l2c", FAKE, "--python", FAKE, "--dtypes", "fp32",
+             "--seconds", "0", "--out", self.folder / "r.json", *map(str, arguments)],
+            capture_output=True, text=True, timeout=100, env=given)
         self.log = [json.loads(line) for line in log.read_text().splitlines()]
         return done
 
@@ -125,6 +127,44 @@ class Outputs(Case):
             outputs.check("a", "fp32", flat, square)
         with self.assertRaisesRegex(outputs.Differs, 'no tensor "x"'):
             outputs.read_tensor(path, "x")
+
+
+class Sampling(Case):
+    TIMES = {"l2c": {"times": [0.8]}, "l2c-router": {"times": [0.5]}, "eager": {"times": [1.6]},
+             "eager-router": {"times": [1.25]}, "diffusers": {"times": [2.0]}, "diffusers-cache": {"times": [1.0]}}
+    KINDS = ["--contenders", "eager,eager-router,diffusers,diffusers-cache"]
+
+    def compare(self, *arguments, **more):
+        return super().compare(*self.KINDS, *arguments, program=["sampling.py"], **more)
+
+    def row(self, text, name):
+        (line,) = [line for line in text.splitlines() if line.startswith(f"| 8 | fp32 | {name} |")]
+        return [cell.strip() for cell in line.split("|")[5:-1]]
+
+    def test_each_contenders_reuse_is_set_against_its_own_full_run(self):
+        text = self.ok("--rounds", 2, script=self.TIMES)
+        self.assertEqual(self.row(text, "l2c")[:3], ["1", "-", "1"])
+        self.assertEqual(self.row(text, "l2c, router")[:3], ["1.60 (1.60-1.60)", "1.60", "1"])
+        self.assertEqual(self.row(text, "PyTorch eager")[:3], ["1", "-", "**2.00 (2.00-2.00)**"])
+        self.assertEqual(self.row(text, "PyTorch eager, router")[:3],
+                         ["1.28 (1.28-1.28)", "1.60", "**2.50 (2.50-2.50)**"])
+        # A policy of its own: no plan in common, no latents that it must agree with.
+        self.assertEqual(self.row(text, "Diffusers DiT, First Block Cache")[:4],
+                         ["2.00 (2.00-2.00)", "-", "**2.00 (2.00-2.00)**", "-"])
+        self.assertEqual(text.strip(), report.sampling_markdown(self.results).strip())
+
+    def test_distance_to_the_full_run_is_told(self):
+        text = self.ok("--rounds", 1, script=self.TIMES)
+        self.assertEqual(self.row(text, "l2c, router")[3:], ["0.0e+00", "2.5e-01"])
+
+    def test_full_and_routed_latents_are_both_compared(self):
+        for who, name in [("l2c", "l2c"), ("l2c-router", "l2c, router"), ("eager-router", "PyTorch eager, router")]:
+            with self.subTest(who):
+                self.fails("--rounds", 1, says=[f"error: {name} (fp32) differs from eager fp32 by 0.0025"],
+                           script={who: {"off": 1e-2}})
+
+    def test_a_policy_of_its_own_may_differ(self):
+        self.ok("--rounds", 1, script={"diffusers-cache": {"off": 1.0}})
 
 
 class Processes(Case):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Stands in for bench_forward, and for a Python that is asked to run the comparison's own scripts.
+"""Stands in for bench_forward and bench_sampling, and for a Python that is asked to run the comparison's own scripts.
 
 A script says who does what ($FAKE_SCRIPT, JSON): {name: {"times": [seconds of each measurement], "off": what
 is added to the output, "fails": after so many measurements}}. Everything is noted in $FAKE_LOG, a JSON line
@@ -15,6 +15,7 @@ import tensor_file  # noqa: E402
 
 SCRIPT = json.loads(os.environ["FAKE_SCRIPT"])
 EXPECTED = [1.0, -2.0, 0.5, 4.0]
+ROUTED = [1.0, -2.0, 1.5, 4.0]  # of a run that reuses
 NOTED = ["OMP_NUM_THREADS", "L2C_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"]
 
 
@@ -41,14 +42,22 @@ def next_time(who):
     return times[turn % len(times)]
 
 
-def write_output(who, path):
+def write_output(who, path, name="output"):
     off = SCRIPT.get(who, {}).get("off", 0.0)
-    values = [value + off for value in EXPECTED]
-    tensor_file.write(path, {"output": ([2, 2], values)})
+    values = [value + off for value in (ROUTED if who.endswith("-router") else EXPECTED)]
+    tensor_file.write(path, {name: ([2, 2], values)})
 
 
 def options(arguments):
     return dict(zip(arguments[::2], arguments[1::2]))
+
+
+def sampling_program(given):
+    who = "l2c-router" if "--router" in given else "l2c"
+    seconds = next_time(who)
+    write_output(who, given["--output"], "latents")
+    print(json.dumps({"cpu_seconds_per_run": seconds, "wall_seconds_per_run": seconds, "isa": "fake",
+                      "ideal_speedup": 1.6, "samples": [seconds]}))
 
 
 def program(given):
@@ -64,6 +73,12 @@ def prepare(given):
     note("prepare", given["--model"])
     for batch in given["--batches"].split(","):
         tensor_file.write(folder / f"expected{batch}.safetensors", {"output": ([2, 2], EXPECTED)})
+
+
+def prepare_sampling(given):
+    folder = Path(given["--folder"])
+    for name, values in [("full", EXPECTED), ("router", ROUTED)]:
+        tensor_file.write(folder / f"{name}.safetensors", {"output": ([2, 2], values)})
 
 
 def worker(given):
@@ -84,7 +99,10 @@ def worker(given):
 
 def main(arguments):
     if not arguments or not arguments[0].endswith(".py"):
-        program(options(arguments))
+        given = options(arguments)
+        sampling_program(given) if "--noise" in given else program(given)
+    elif arguments[0].endswith("prepare_sampling.py"):
+        prepare_sampling(options(arguments[1:]))
     elif arguments[0].endswith("prepare.py"):
         prepare(options(arguments[1:]))
     elif arguments[0].endswith("facts.py"):
