@@ -78,7 +78,7 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(channels, width, kernel_size=patch, stride=patch)
 
     def forward(self, x):
-        # Contiguous: otherwise every sum keeps the convolution's order and every norm copies (1.2 times the time).
+        # Contiguous: otherwise every sum keeps the convolution's order and every norm copies (up to 1.1 times the time).
         return self.proj(x).flatten(2).transpose(1, 2).contiguous()
 
 
