@@ -3,8 +3,8 @@
 
     python3 benchmarks/compare/sampling.py --out out/compare-sampling.json
 
-Every contender runs twice: everything computed, and reusing what the router says (Diffusers: what its own
-First Block Cache says). Latents are compared; one that computes something else is an error.
+Every contender runs twice: everything computed, and reusing what the router says (Diffusers: what its First
+Block Cache, or the library cache-dit, says). Latents are compared; one that computes something else is an error.
 """
 
 import sys
@@ -23,7 +23,8 @@ OURS, OURS_CACHED = report.OURS, report.OURS_CACHED
 # Of a run that reuses: the same contender's that computes everything.
 FULL_RUN = {OURS_CACHED: OURS, **{name: SAMPLERS[kind.partition("-")[0]] for kind, name in SAMPLERS.items()
                                   if "-" in kind}}
-OWN_POLICY = SAMPLERS["diffusers-cache"]  # decides as it goes: there is nothing its latents must agree with
+# Decide as they go: there is nothing that their latents must agree with.
+OWN_POLICIES = {SAMPLERS["diffusers-fbcache"], SAMPLERS["diffusers-cachedit"]}
 
 # Largest difference of latents to eager fp32, relative to its largest value, after all steps. Rounding is
 # amplified by the steps, in bf16 mostly at edges of the pictures.
@@ -82,7 +83,7 @@ class Sampling(session.Session):
                                          "latents" if ours else "output")
             found = {"full_run": FULL_RUN.get(contender.name), "difference": None,
                      "mean_square_to_full": outputs.mean_square_difference(actual, full)}
-            if contender.name != OWN_POLICY:
+            if contender.name not in OWN_POLICIES:
                 expected = routed if found["full_run"] else full
                 found["difference"] = outputs.check(contender.name, dtype, actual, expected, TOLERANCE[dtype])
             return found

@@ -131,8 +131,8 @@ class Outputs(Case):
 
 class Sampling(Case):
     TIMES = {"l2c": {"times": [0.8]}, "l2c-router": {"times": [0.5]}, "eager": {"times": [1.6]},
-             "eager-router": {"times": [1.25]}, "diffusers": {"times": [2.0]}, "diffusers-cache": {"times": [1.0]}}
-    KINDS = ["--contenders", "eager,eager-router,diffusers,diffusers-cache"]
+             "eager-router": {"times": [1.25]}, "diffusers": {"times": [2.0]}, "diffusers-fbcache": {"times": [1.0]}}
+    KINDS = ["--contenders", "eager,eager-router,diffusers,diffusers-fbcache"]
 
     def compare(self, *arguments, **more):
         return super().compare(*self.KINDS, *arguments, program=["sampling.py"], **more)
@@ -164,7 +164,7 @@ class Sampling(Case):
                            script={who: {"off": 1e-2}})
 
     def test_a_policy_of_its_own_may_differ(self):
-        self.ok("--rounds", 1, script={"diffusers-cache": {"off": 1.0}})
+        self.ok("--rounds", 1, script={"diffusers-fbcache": {"off": 1.0}})
 
 
 class Processes(Case):

@@ -17,7 +17,8 @@ SAMPLERS = {
     "compile": "torch.compile, freezing",
     "compile-router": "torch.compile, freezing, router",
     "diffusers": "Diffusers DiT, eager",
-    "diffusers-cache": "Diffusers DiT, First Block Cache",
+    "diffusers-fbcache": "Diffusers DiT, First Block Cache",
+    "diffusers-cachedit": "Diffusers DiT, cache-dit",
 }
 
 

@@ -30,7 +30,10 @@ def build(name, path, dtype, steps, router):
             raise SystemExit(f"{name} needs a router")
         compile_part = routed.compiled if name == "compile-router" else routed.as_is
         return routed.Routed(eager.load(path, dtype), dtype, routed.Plan(router, steps), compile_part)
-    if name == "diffusers-cache":
+    if name == "diffusers-cachedit":
+        from .cache_dit_blocks import DBCache
+        return DBCache(path, dtype, steps)
+    if name == "diffusers-fbcache":
         from .first_block_cache import FirstBlockCache
         return FirstBlockCache(path, dtype)
     return make_forward(name, path, dtype)
