@@ -40,11 +40,18 @@ class Worker:
         try:
             answer = json.loads(line)
         except json.JSONDecodeError:
-            self.process.kill()
             said = line.strip() and f"it said {line.strip()!r}; "
-            raise Failed(f"{self.name} ended with {self.process.wait()}; {said}the end of {self.log}:\n"
+            raise Failed(f"{self.name} ended with {self.ended()}; {said}the end of {self.log}:\n"
                          f"{tail(self.log)}") from None
         return answer
+
+    def ended(self):
+        """Its exit status; it has closed its output, or what it says makes no sense."""
+        try:
+            return self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
 
     def ask(self, **question):
         try:

@@ -45,7 +45,7 @@ def answer(question, job):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--contender", required=True, choices=[*contenders.NAMES, *contenders.SAMPLERS])
+    parser.add_argument("--contender", required=True, choices=list(contenders.NAMES | contenders.SAMPLERS))
     parser.add_argument("--model", required=True)
     parser.add_argument("--inputs", required=True)
     parser.add_argument("--dtype", choices=["fp32", "bf16"], required=True)
