@@ -66,3 +66,10 @@ def check(contender, dtype, actual, expected, tolerance=None):
         raise Differs(f"{contender} ({dtype}) differs from eager fp32 by {difference:.3g} of the largest value, "
                       f"allowed is {limit:g}: it does not run the same model, and its time means nothing")
     return difference
+
+
+def check_nearer(contender, actual, expected, other):
+    """Throws Differs when a run reuses although it should not, or the other way round."""
+    if mean_square_difference(actual, expected) >= mean_square_difference(actual, other):
+        raise Differs(f"{contender}: its latents are nearer to the run with the other plan (everything computed, or "
+                      "the router's): it does not reuse what it should, and its time means nothing")

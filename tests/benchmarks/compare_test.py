@@ -163,6 +163,12 @@ class Sampling(Case):
                 self.fails("--rounds", 1, says=[f"error: {name} (fp32) differs from eager fp32 by 0.0025"],
                            script={who: {"off": 1e-2}})
 
+    def test_who_ignores_the_router_is_found_in_bf16_too(self):
+        # Within what bf16 may differ by, but nearer to the run that computes everything.
+        self.fails("--rounds", 1, "--dtypes", "bf16", says=["PyTorch eager, router: its latents are nearer to"],
+                   script={"eager-router": {"ignores": True}})
+        self.ok("--rounds", 1, "--dtypes", "bf16", script={"eager-router": {"off": 0.1}})
+
     def test_a_policy_of_its_own_may_differ(self):
         self.ok("--rounds", 1, script={"diffusers-fbcache": {"off": 1.0}})
 

@@ -2,7 +2,7 @@
 """Stands in for bench_forward and bench_sampling, and for a Python that is asked to run the comparison's own scripts.
 
 A script says who does what ($FAKE_SCRIPT, JSON): {name: {"times": [seconds of each measurement], "off": what
-is added to the output, "fails": after so many measurements}}. Everything is noted in $FAKE_LOG, a JSON line
+is added to the output, "ignores": whether it ignores the router, "fails": after so many measurements}}. Everything is noted in $FAKE_LOG, a JSON line
 each.
 """
 import json
@@ -43,8 +43,9 @@ def next_time(who):
 
 
 def write_output(who, path, name="output"):
-    off = SCRIPT.get(who, {}).get("off", 0.0)
-    values = [value + off for value in (ROUTED if who.endswith("-router") else EXPECTED)]
+    mine = SCRIPT.get(who, {})
+    routed = who.endswith("-router") and not mine.get("ignores")
+    values = [value + mine.get("off", 0.0) for value in (ROUTED if routed else EXPECTED)]
     tensor_file.write(path, {name: ([2, 2], values)})
 
 
