@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -119,6 +120,7 @@ def write_results(path, results):
 
 def run(kind, args, argv, markdown):
     """Makes the Python, runs, prints and keeps the tables. Ends the program when a contender fails or differs."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # cleaning up on the way
     python = args.python or environment.ensure_python()
     with tempfile.TemporaryDirectory(prefix="l2c-compare-") as folder:
         try:

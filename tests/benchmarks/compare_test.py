@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -35,15 +36,20 @@ class Case(unittest.TestCase):
     FORWARDS = ["run.py", "--models", "demo", "--batches", "2", "--scaling", "0"]
 
     def compare(self, *arguments, script=None, environment=None, program=FORWARDS):
-        log = self.folder / "log"
-        log.write_text("")
-        given = {**os.environ, "FAKE_LOG": str(log), "FAKE_SCRIPT": json.dumps(script or {}), **(environment or {})}
-        done = subprocess.run(
-            [sys.executable, COMPARE / program[0], *program[1:], "--l2c", FAKE, "--python", FAKE, "--dtypes", "fp32",
-             "--seconds", "0", "--out", self.folder / "r.json", *map(str, arguments)],
-            capture_output=True, text=True, timeout=100, env=given)
-        self.log = [json.loads(line) for line in log.read_text().splitlines()]
+        command, given = self.call(*arguments, script=script, environment=environment, program=program)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=given)
+        self.log = self.read_log()
         return done
+
+    def call(self, *arguments, script=None, environment=None, program=FORWARDS):
+        (self.folder / "log").write_text("")
+        given = {**os.environ, "FAKE_LOG": str(self.folder / "log"), "FAKE_SCRIPT": json.dumps(script or {}),
+                 "TMPDIR": str(self.folder), **(environment or {})}
+        return [sys.executable, COMPARE / program[0], *program[1:], "--l2c", FAKE, "--python", FAKE, "--dtypes", "fp32",
+                "--seconds", "0", "--out", self.folder / "r.json", *map(str, arguments)], given
+
+    def read_log(self):
+        return [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
 
     def ok(self, *arguments, **more):
         done = self.compare(*arguments, **more)
@@ -180,6 +186,18 @@ class Processes(Case):
 
     def test_a_program_that_fails_shows_what_it_wrote(self):
         self.fails("--rounds", 3, says=["error: l2c ended with 3", "l2c is out of memory"], script={"l2c": {"fails": 2}})
+
+    def test_a_run_that_is_ended_leaves_no_worker_and_no_file(self):
+        command, given = self.call(script={"compile": {"warms_up_for": 8}})
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=given) as run:
+            deadline = time.monotonic() + 60
+            while "compile" not in [line["who"] for line in self.read_log()] and time.monotonic() < deadline:
+                time.sleep(0.1)
+            run.terminate()
+            self.assertIn(b"ended by a signal", run.communicate(timeout=60)[1])
+        self.assertEqual([(line["who"], line["what"]) for line in self.read_log()][-2:],
+                         [("eager", "end"), ("compile", "end")])
+        self.assertEqual([path.name for path in self.folder.iterdir()], ["log"])
 
     def test_workers_start_once_and_end(self):
         self.ok("--rounds", 3)

@@ -2,12 +2,14 @@
 """Stands in for bench_forward and bench_sampling, and for a Python that is asked to run the comparison's own scripts.
 
 A script says who does what ($FAKE_SCRIPT, JSON): {name: {"times": [seconds of each measurement], "off": what
-is added to the output, "ignores": whether it ignores the router, "fails": after so many measurements}}. Everything is noted in $FAKE_LOG, a JSON line
+is added to the output, "ignores": whether it ignores the router, "fails": after so many measurements,
+"warms_up_for": seconds}}. Everything is noted in $FAKE_LOG, a JSON line
 each.
 """
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
@@ -85,6 +87,7 @@ def prepare_sampling(given):
 def worker(given):
     who = given["--contender"]
     note(who, "ready")
+    time.sleep(SCRIPT.get(who, {}).get("warms_up_for", 0))
     print(json.dumps({"ready": who}), flush=True)
     for line in sys.stdin:
         question = json.loads(line)
