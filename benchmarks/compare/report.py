@@ -113,7 +113,7 @@ def sampling_rows(case):
         same_plan = contender["full_run"] and contender["difference"] is not None
         difference = "-" if contender["difference"] is None else f"{contender['difference']:.1e}"
         yield [case["images"], case["dtype"], name, milliseconds(contender["cpu"]),
-               times(ratios(full["cpu"], contender["cpu"])) if full else "1",
+               times(ratios(full["cpu"], contender["cpu"])) if full else "-" if contender["full_run"] else "1",
                f"{contenders[OURS_CACHED]['facts']['ideal_speedup']:.2f}" if same_plan else "-",
                "1" if contender is rival else f"**{times(ratios(contender['cpu'], rival['cpu']))}**",
                difference, f"{contender['mean_square_to_full']:.1e}"]

@@ -159,6 +159,10 @@ class Sampling(Case):
                          ["2.00 (2.00-2.00)", "-", "**2.00 (2.00-2.00)**", "-"])
         self.assertEqual(text.strip(), report.sampling_markdown(self.results).strip())
 
+    def test_without_its_full_run_no_speed_up_is_told(self):
+        text = self.ok("--rounds", 1, "--contenders", "eager-router", script=self.TIMES)
+        self.assertEqual(self.row(text, "PyTorch eager, router")[:2], ["-", "1.60"])
+
     def test_distance_to_the_full_run_is_told(self):
         text = self.ok("--rounds", 1, script=self.TIMES)
         self.assertEqual(self.row(text, "l2c, router")[3:], ["0.0e+00", "2.5e-01"])
