@@ -3,6 +3,7 @@
 #   JOBS=N            compilers at once (default: cores, as far as memory allows)
 #   L2C_DEPS_DIR=DIR  where LibTorch is kept (default: ~/.cache/l2c, shared by all checkouts)
 #   LibTorch_ROOT=DIR a LibTorch >= 2.8 of your own instead
+#   COMPARE=ARGS      more arguments for make compare, e.g. COMPARE="--isa-limit avx512_bf16 --rounds 9"
 #   PREFIX=DIR        where `make install` puts l2c (default: /usr/local)
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -68,6 +69,12 @@ eval: program ## measure the demo's policies again: quality, time, memory (hours
 .PHONY: bench
 bench: configure ## build and run the benchmarks
 	@cmake --build $(BUILD) -j $(JOBS) --target bench
+
+.PHONY: compare
+compare: configure ## time l2c against PyTorch and Diffusers on this machine (2.7 GB download, an hour)
+	@cmake --build $(BUILD) -j $(JOBS) --target bench_forward bench_sampling
+	@python3 benchmarks/compare/run.py --l2c "$(BUILD)/benchmarks/bench_forward" $(COMPARE)
+	@python3 benchmarks/compare/sampling.py --l2c "$(BUILD)/benchmarks/bench_sampling" $(COMPARE)
 
 .PHONY: format
 format: deps ## format the C++ files with the pinned clang-format
