@@ -78,6 +78,7 @@ nlohmann::ordered_json stats_json(const RunStats& stats,
                                   const std::optional<Comparison>& comparison) {
   nlohmann::ordered_json json{{"denoise_seconds", stats.denoise_seconds},
                               {"images", stats.images},
+                              {"batch_size", stats.batch_size},
                               {"steps", stats.steps},
                               {"computed", stats.computed},
                               {"reused", stats.reused},

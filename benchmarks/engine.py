@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""What docs/performance.md says of the engine itself: one JSON file, the standard library alone.
+
+    python3 benchmarks/engine.py --build build/dev --out engine.json [--parts bf16,xl,linear,memory] [--routers DIR]
+
+bf16:   a forward and whole samples in bf16 against fp32 (relative error; PSNR).
+xl:     DiT-XL/2 with seeded weights, one image, DDIM 20 with guidance, with and without the published
+        router: seconds, peak memory. Minutes in bf16 with AMX, tens of minutes in fp32 without.
+linear: cost against steps and against images, five sizes each, with the line through them.
+memory: what an empty process, and one with each model loaded, takes.
+"""
+
+import argparse
+import array
+import datetime
+import json
+import math
+import os
+import platform
+import statistics
+import struct
+import sys
+import tempfile
+import time
+
+DEMO = "assets/fashion-mnist/dit.safetensors"
+
+
+def run(command, environment=None):
+    """Seconds, peak resident bytes and standard output of a command that must succeed."""
+    read, write = os.pipe()
+    start = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        os.dup2(write, 1)
+        os.close(read)
+        os.execvpe(command[0], command, {**os.environ, **(environment or {})})
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        output = pipe.read()
+    _, status, usage = os.wait4(child, 0)
+    if status != 0:
+        sys.exit(f"{' '.join(command)}: exit status {os.waitstatus_to_exitcode(status)}")
+    return {"command": " ".join(command), "wall_seconds": time.monotonic() - start,
+            "cpu_seconds": usage.ru_utime + usage.ru_stime, "peak_bytes": usage.ru_maxrss * 1024,
+            "stdout": output}  # fmt: skip
+
+
+def read_floats(path, name):
+    """One fp32 tensor of a safetensors file, flat."""
+    with open(path, "rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        entry = json.loads(file.read(size))[name]
+        if entry["dtype"] != "F32":
+            sys.exit(f"{path}: {name} is {entry['dtype']}, not F32")
+        begin, end = entry["data_offsets"]
+        file.seek(8 + size + begin)
+        return array.array("f", file.read(end - begin))
+
+
+def relative_error(values, reference):
+    difference = math.fsum((a - b) ** 2 for a, b in zip(values, reference, strict=True))
+    return math.sqrt(difference / math.fsum(b * b for b in reference))
+
+
+def psnr(values, reference):
+    mean = math.fsum((a - b) ** 2 for a, b in zip(values, reference, strict=True)) / len(reference)
+    span = max(reference) - min(reference)
+    return None if mean == 0 else 10 * math.log10(span * span / mean)
+
+
+class Engine:
+    def __init__(self, build, scratch, threads):
+        self.program = os.path.join(build, "tools/l2c/l2c")
+        self.forward = os.path.join(build, "benchmarks/bench_forward")
+        self.scratch = scratch
+        self.threads = str(threads)
+
+    def sample(self, model, *options):
+        stats = os.path.join(self.scratch, "stats.json")
+        result = run([self.program, "sample", *model, "--threads", self.threads, "--stats", stats, *options])
+        del result["stdout"]
+        with open(stats) as file:
+            result["stats"] = json.load(file)
+        return result
+
+    def latents(self, model, dtype, *options):
+        file = os.path.join(self.scratch, f"{dtype}.safetensors")
+        self.sample(model, "--dtype", dtype, "--save-latents", file, *options)
+        return read_floats(file, "latents")
+
+    def output(self, model, dtype, batch):
+        file = os.path.join(self.scratch, f"forward-{dtype}.safetensors")
+        run([self.forward, *model, "--dtype", dtype, "--batch", str(batch), "--threads", self.threads,
+             "--seconds", "0", "--output", file])  # fmt: skip
+        return read_floats(file, "output")
+
+
+MODELS = {"demo": ["--model", DEMO], "DiT-S/2": ["--init", "seeded:1", "--arch", "DiT-S/2"],
+          "DiT-XL/2": ["--init", "seeded:1", "--arch", "DiT-XL/2"]}  # fmt: skip
+
+
+def bf16(engine, _):
+    """Errors of bf16 against fp32."""
+    result = {}
+    for name in ("demo", "DiT-S/2"):
+        outputs = {d: engine.output(MODELS[name], d, 8) for d in ("fp32", "bf16")}
+        options = ("--labels", "0,1,2,3,4,5,6,7", "--cfg-scale", "1.5", "--steps", "20")
+        latents = {d: engine.latents(MODELS[name], d, *options) for d in ("fp32", "bf16")}
+        result[name] = {"forward_relative_error": relative_error(outputs["bf16"], outputs["fp32"]),
+                        "samples_psnr_db": psnr(latents["bf16"], latents["fp32"]),
+                        "samples": "8 images, DDIM 20, guidance 1.5"}  # fmt: skip
+    return result
+
+
+def xl(engine, routers):
+    """DiT-XL/2, one image, both ways in one process (sample --compare), peak memory of each alone."""
+    router = os.path.join(routers, "DDIM20_router.pt")
+    result = {}
+    for dtype in ("bf16", "fp32"):
+        common = ("--dtype", dtype, "--labels", "207", "--steps", "20", "--cfg-scale", "4")
+        cached = ("--router", router, "--threshold", "0.1")
+        result[dtype] = {"full": engine.sample(MODELS["DiT-XL/2"], *common)}
+        if os.path.exists(router):
+            result[dtype]["router"] = engine.sample(MODELS["DiT-XL/2"], *common, *cached)
+            result[dtype]["both"] = engine.sample(MODELS["DiT-XL/2"], *common, *cached, "--compare")
+        else:
+            result[dtype]["router"] = f"skipped: there is no {router}"
+    return result
+
+
+def line(xs, ys):
+    """Least squares: slope, intercept, and the share of the variance that the line explains."""
+    slope, intercept = statistics.linear_regression(xs, ys)
+    return {"slope": slope, "intercept": intercept, "r_squared": statistics.correlation(xs, ys) ** 2}
+
+
+def linear(engine, _):
+    """Denoising seconds, the best of three, over steps and over images."""
+    def seconds(steps, images):
+        labels = ",".join(str(i % 10) for i in range(images))
+        runs = [engine.sample(MODELS["demo"], "--dtype", "bf16", "--steps", str(steps), "--labels", labels,
+                              "--batch-size", str(images), "--cfg-scale", "1.5") for _ in range(3)]  # fmt: skip
+        return min(r["stats"]["denoise_seconds"] for r in runs)
+
+    steps = [10, 20, 40, 80, 160]
+    images = [4, 8, 16, 32, 64]
+    by_steps = [seconds(n, 8) for n in steps]
+    by_images = [seconds(20, n) for n in images]
+    return {"steps": {"sizes": steps, "seconds": by_steps, "line": line(steps, by_steps)},
+            "images": {"sizes": images, "seconds": by_images, "line": line(images, by_images)}}  # fmt: skip
+
+
+def memory(engine, _):
+    """Peak resident memory of loading and one step."""
+    result = {"empty": run([engine.program, "doctor"])["peak_bytes"]}
+    for name, model in MODELS.items():
+        for dtype in ("bf16", "fp32"):
+            one = engine.sample(model, "--dtype", dtype, "--labels", "1", "--steps", "1")
+            result[f"{name} {dtype}"] = one["peak_bytes"]
+    return result
+
+
+PARTS = {"bf16": bf16, "memory": memory, "linear": linear, "xl": xl}
+
+
+def machine():
+    with open("/proc/cpuinfo") as file:
+        names = [row.split(":", 1)[1].strip() for row in file if row.startswith("model name")]
+    return {"processor": names[0] if names else platform.processor(), "cores": len(names),
+            "load": os.getloadavg()}  # fmt: skip
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default="build/dev")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--routers", default="../shared/reference/routers")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    unknown = set(options.parts.split(",")) - set(PARTS)
+    if unknown:
+        sys.exit(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    result = {"date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "command": sys.argv,
+              "machine": machine(), "threads": options.threads}  # fmt: skip
+    with tempfile.TemporaryDirectory() as scratch:
+        engine = Engine(options.build, scratch, options.threads)
+        for part in options.parts.split(","):
+            print(f"{part} ...", file=sys.stderr, flush=True)
+            result[part] = PARTS[part](engine, options.routers)
+            with open(options.out + ".part", "w") as file:
+                json.dump(result, file, indent=1)
+            os.replace(options.out + ".part", options.out)
+
+
+if __name__ == "__main__":
+    main()
