@@ -63,8 +63,8 @@ class Drawing {
     top_ = margin + text_height + margin + text_height + margin;
     bottom_ = top_ + static_cast<int>(chart.groups.size()) * group_height();
     const int right = left_ + axis_pixels + 2 * margin + text_width("0.000e+00");
-    bitmap_ = {.width = std::max({right, 2 * margin + text_width(chart.title),
-                                  left_ + legend_width() + margin}),
+    bitmap_ = {.width = std::max(
+                   {right, 2 * margin + text_width(chart.title), left_ + legend_width() + margin}),
                .height = bottom_ + mark + 2 * text_height + 2 * margin,
                .channels = 3,
                .pixels = {}};

@@ -74,8 +74,7 @@ class Benchmark {
     result_.device = case_.device;
     result_.threads = build_info().threads;
     result_.batch = images_of(case_.request);
-    result_.run_gflop =
-        2e-9 * pipeline_.cost().total().truth * steps * samples_of(case_.request);
+    result_.run_gflop = 2e-9 * pipeline_.cost().total().truth * steps * samples_of(case_.request);
   }
 
   void measure() {
@@ -122,9 +121,9 @@ class Benchmark {
         const ops::ProfileScope scope(profile);
         (void)pipeline_.sample(kind.request, {}, stop_);
       }
-      kind.runs->profile = run_profile(profile, process_cpu_seconds() - cpu, seconds_since(start),
-                                       pipeline_.cost(), pipeline_.plan(kind.request),
-                                       samples_of(kind.request));
+      kind.runs->profile =
+          run_profile(profile, process_cpu_seconds() - cpu, seconds_since(start), pipeline_.cost(),
+                      pipeline_.plan(kind.request), samples_of(kind.request));
     }
   }
 
@@ -149,8 +148,8 @@ void check_benchmark(const BenchmarkOptions& options, const std::string& device)
     throw InputError(fmt::format("{} seconds: give more than 0", *options.seconds));
   }
   if (options.profile && device != "cpu") {
-    throw InputError(
-        fmt::format("operations can be timed on the CPU, not on {}: leave out the profile", device));
+    throw InputError(fmt::format(
+        "operations can be timed on the CPU, not on {}: leave out the profile", device));
   }
 }
 

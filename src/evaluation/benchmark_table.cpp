@@ -14,10 +14,11 @@ std::string megabytes(std::int64_t bytes) {
 }
 
 std::string header() {
-  return fmt::format("{:<6}{:>6}{:>8}  {:<13}{:>5}{:>10}{:>10}{:>10}{:>10}{:>9}{:>11}{:>9}{:>10}"
-                     "{:>10}{:>10}\n",
-                     "dtype", "batch", "threads", "", "runs", "p50 s", "p95 s", "ms/step", "images/s",
-                     "GFLOP/s", "of ceiling", "peak MB", "ideal", "realised", "of ideal");
+  return fmt::format(
+      "{:<6}{:>6}{:>8}  {:<13}{:>5}{:>10}{:>10}{:>10}{:>10}{:>9}{:>11}{:>9}{:>10}"
+      "{:>10}{:>10}\n",
+      "dtype", "batch", "threads", "", "runs", "p50 s", "p95 s", "ms/step", "images/s", "GFLOP/s",
+      "of ceiling", "peak MB", "ideal", "realised", "of ideal");
 }
 
 std::string row(const BenchmarkResult& result, const char* kind, const BenchmarkRuns& runs,
@@ -48,10 +49,10 @@ std::string ceiling_line(const BenchmarkResult& result) {
 }
 
 std::string profile_of(const BenchmarkResult& result, const char* kind, const RunProfile& profile) {
-  auto lines = fmt::format(
-      "{}, batch {}, {} thread{}, {}: {:.3f} s of processor time in {:.3f} s\n", result.dtype,
-      result.batch, result.threads, result.threads == 1 ? "" : "s", kind, profile.cpu_seconds,
-      profile.wall_seconds);
+  auto lines =
+      fmt::format("{}, batch {}, {} thread{}, {}: {:.3f} s of processor time in {:.3f} s\n",
+                  result.dtype, result.batch, result.threads, result.threads == 1 ? "" : "s", kind,
+                  profile.cpu_seconds, profile.wall_seconds);
   lines += fmt::format("  {:<16}{:>10}{:>9}{:>20}\n", "operation", "seconds", "share",
                        "GFLOP/s a thread");
   for (const auto& operation : profile.operations) {

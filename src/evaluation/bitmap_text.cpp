@@ -23,8 +23,7 @@ struct Quad {
 
 // The font's table has nothing outside of ASCII.
 std::string ascii(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  std::replace_if(text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
   return text;
 }
 

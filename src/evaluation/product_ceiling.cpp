@@ -56,9 +56,7 @@ class Bench {
  private:
   // Real numbers: what a processor draws, and so its speed, depends on the bits.
   [[nodiscard]] at::Tensor random(std::int64_t rows, std::int64_t columns) const {
-    return at::empty({rows, columns})
-        .normal_(0, 1, at::detail::createCPUGenerator(1))
-        .to(device_);
+    return at::empty({rows, columns}).normal_(0, 1, at::detail::createCPUGenerator(1)).to(device_);
   }
 
   double timed(const ops::Linear& layer, const at::Tensor& x, at::Tensor& out, int repeats) const {
@@ -99,8 +97,8 @@ ProductCeiling measure(const ForwardCost& cost, const CeilingOptions& options,
   }
   ceiling.gflops = combined_gflops(ceiling.layers);
   for (const auto n : bench.square_sizes()) {
-    auto square = bench.measured(
-        {.name = fmt::format("{0} x {0} x {0}", n), .rows = n, .in = n, .out = n});
+    auto square =
+        bench.measured({.name = fmt::format("{0} x {0} x {0}", n), .rows = n, .in = n, .out = n});
     if (square.gflops > ceiling.square.gflops) ceiling.square = std::move(square);
   }
   return ceiling;

@@ -46,8 +46,9 @@ RunProfile run_profile(const ops::Profile& profile, double cpu_seconds, double w
     result.operations.push_back(std::move(share));
     rest -= seconds;
   }
-  result.operations.push_back(
-      {.name = "other", .seconds = std::max(rest, 0.0), .share = std::max(rest, 0.0) / cpu_seconds});
+  result.operations.push_back({.name = "other",
+                               .seconds = std::max(rest, 0.0),
+                               .share = std::max(rest, 0.0) / cpu_seconds});
   return result;
 }
 

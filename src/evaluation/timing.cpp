@@ -27,8 +27,9 @@ struct Summary {
 
 Summary summary(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  return {.median = sorted_quantile(values, 0.5),
-          .quartiles = {.low = sorted_quantile(values, 0.25), .high = sorted_quantile(values, 0.75)}};
+  return {
+      .median = sorted_quantile(values, 0.5),
+      .quartiles = {.low = sorted_quantile(values, 0.25), .high = sorted_quantile(values, 0.75)}};
 }
 
 void summarize(std::vector<Timing>& timings, const std::vector<int>& images) {
@@ -79,7 +80,8 @@ std::vector<Timing> measure_alternating(const Pipeline& pipeline,
   std::vector<Timing> timings(requests.size());
   std::vector<int> images(requests.size(), 1);
   for (int round = -1; round < rounds; ++round) {  // round -1 warms up
-    for (const auto k : alternating_order(static_cast<std::size_t>(std::max(round, 0)), requests.size())) {
+    for (const auto k :
+         alternating_order(static_cast<std::size_t>(std::max(round, 0)), requests.size())) {
       const auto stats = pipeline.sample(requests[k], {}, stop).stats;
       images[k] = stats.images;
       if (round >= 0) timings[k].seconds.push_back(stats.denoise_seconds);

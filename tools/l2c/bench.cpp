@@ -127,13 +127,13 @@ bool measure(const BenchOptions& options, const Pipeline& pipeline, const std::s
 BenchmarkReport measure_all(const BenchOptions& options, const std::stop_token& stop) {
   const Cache cache = make_cache(options.cache);
   check_cache(options, cache);
-  BenchmarkReport report{.command = options.command,
-                         .weights = options.pipeline.init.empty() ? options.pipeline.model
-                                                                  : options.pipeline.init,
-                         .policy = cache.policy ? cache.policy->name() : ""};
+  BenchmarkReport report{
+      .command = options.command,
+      .weights = options.pipeline.init.empty() ? options.pipeline.model : options.pipeline.init,
+      .policy = cache.policy ? cache.policy->name() : ""};
   report.request = make_request(options.step, options.noise, cache);
-  report.planned = static_cast<int>(options.dtypes.size() * options.threads.size() *
-                                    options.batches.size());
+  report.planned =
+      static_cast<int>(options.dtypes.size() * options.threads.size() * options.batches.size());
   for (const auto& dtype : options.dtypes) {
     PipelineOptions source = options.pipeline;
     source.load.dtype = dtype;
@@ -171,9 +171,9 @@ void bench(BenchOptions options) {
   if (complete(report)) return;
   const auto done = std::count_if(report.results.begin(), report.results.end(),
                                   [](const auto& result) { return result.complete; });
-  throw Cancelled(fmt::format(
-      "cancelled: {} of {} combinations are complete, the rest is marked as incomplete", done,
-      report.planned));
+  throw Cancelled(
+      fmt::format("cancelled: {} of {} combinations are complete, the rest is marked as incomplete",
+                  done, report.planned));
 }
 
 void add_measurements(CLI::App& app, BenchOptions& options) {

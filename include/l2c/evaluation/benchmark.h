@@ -16,14 +16,14 @@ namespace l2c {
 
 // What a run spends the processors' time on.
 struct OperationShare {
-  std::string name{};           // "qkv", ..., "other": all that no operation accounts for
-  double seconds = 0;           // of processor time, all threads together
-  double share = 0;             // of the run's
+  std::string name{};              // "qkv", ..., "other": all that no operation accounts for
+  double seconds = 0;              // of processor time, all threads together
+  double share = 0;                // of the run's
   std::optional<double> gflops{};  // a second of processor time, where it has operations to count
 };
 
 struct RunProfile {
-  double cpu_seconds = 0;   // of the whole process during the run
+  double cpu_seconds = 0;  // of the whole process during the run
   double wall_seconds = 0;
   std::vector<OperationShare> operations;  // their seconds sum up to cpu_seconds
 };

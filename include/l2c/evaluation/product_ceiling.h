@@ -28,9 +28,9 @@ struct ProductCeiling {
 };
 
 struct CeilingOptions {
-  std::int64_t samples = 1;     // rows of a batch, guidance counted
-  std::string dtype = "fp32";   // or "bf16"
-  std::string device = "cpu";   // with set_threads() threads
+  std::int64_t samples = 1;    // rows of a batch, guidance counted
+  std::string dtype = "fp32";  // or "bf16"
+  std::string device = "cpu";  // with set_threads() threads
   double seconds_each = 0.25;  // for each product; at least three tries are made
 };
 

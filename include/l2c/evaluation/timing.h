@@ -35,9 +35,9 @@ struct Timing {
 // Samples the requests in turn, one round after another, so that what slows the machine down for a
 // while slows down all of them; a round before the first one warms up and is not counted. The
 // order changes (alternating_order): a processor that tires within a round, or what a run leaves in
-// the caches, serves none of them more than others. The first request is what the others are compared with. progress (may be empty) is called with
-// (rounds done, rounds in all). Throws InputError (no requests, rounds < 1), what Pipeline::sample
-// throws.
+// the caches, serves none of them more than others. The first request is what the others are
+// compared with. progress (may be empty) is called with (rounds done, rounds in all). Throws
+// InputError (no requests, rounds < 1), what Pipeline::sample throws.
 std::vector<Timing> measure_alternating(const Pipeline& pipeline,
                                         const std::vector<Request>& requests, int rounds,
                                         const std::function<void(int, int)>& progress = {},
