@@ -15,8 +15,8 @@ readonly TORCH_VERSION=2.11.0
 readonly TORCH_MINIMUM=2.8
 readonly CLANG_FORMAT_VERSION=18.1.8
 readonly PACKAGES=(cmake ninja-build g++ libfmt-dev libspdlog-dev libeigen3-dev libgtest-dev
-  libgmock-dev nlohmann-json3-dev libcli11-dev libpng-dev libjpeg-dev zlib1g-dev libxxhash-dev ccache
-  dataset-fashion-mnist
+  libgmock-dev nlohmann-json3-dev libcli11-dev libpng-dev libjpeg-dev zlib1g-dev libxxhash-dev libstb-dev
+  ccache dataset-fashion-mnist
   python3 python3-pip ca-certificates)
 
 cache=${L2C_DEPS_DIR:-${XDG_CACHE_HOME:-${HOME:?HOME is not set; set it or L2C_DEPS_DIR}/.cache}/l2c}

@@ -2,6 +2,10 @@
 
 namespace l2c {
 
+double LayerShape::macs() const {
+  return static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(out);
+}
+
 BranchMacs ForwardCost::total() const {
   BranchMacs sum{rest, rest};
   for (const BranchMacs& unit : units) {

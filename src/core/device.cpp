@@ -58,6 +58,12 @@ at::Device parse_device(const std::string& name) {
   return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
 }
 
+at::ScalarType parse_dtype(const std::string& name) {
+  if (name == "fp32") return at::kFloat;
+  if (name == "bf16") return at::kBFloat16;
+  throw InputError(fmt::format("dtype \"{}\": give \"fp32\" or \"bf16\"", name));
+}
+
 void disable_tf32() {
   at::Context& context = at::globalContext();
   context.setAllowTF32CuBLAS(false);

@@ -4,8 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "l2c/core/build_info.h"
 #include "l2c/sampling/planning.h"
+#include "machine.h"
 
 namespace l2c {
 
@@ -114,16 +114,6 @@ Json settings_json(const EvaluationReport& report) {
       {"timing_batch", timing_batch(options)}};
 }
 
-Json machine_json(const EvaluationReport& report) {
-  const auto info = build_info();
-  return {{"l2c", info.version},
-          {"libtorch", info.libtorch},
-          {"compiler", info.compiler},
-          {"cpu_model", info.cpu_model},
-          {"cpu_capability", info.cpu_capability},
-          {"threads", report.threads}};
-}
-
 }  // namespace
 
 std::string report_json(const EvaluationReport& report, const std::string& command) {
@@ -133,7 +123,8 @@ std::string report_json(const EvaluationReport& report, const std::string& comma
   json["network"] = {{"description", report.network}, {"fingerprint", report.network_fingerprint}};
   json["reference"] = reference_json(report.reference);
   json["settings"] = settings_json(report);
-  json["machine"] = machine_json(report);
+  json["machine"] = machine_json();
+  json["machine"]["threads"] = report.threads;
   json["full_timing"] = json_of(report.full);
   for (const auto& policy : report.policies) json["policies"].push_back(json_of(policy));
   return json.dump(2, ' ', false, Json::error_handler_t::replace);

@@ -12,13 +12,12 @@ namespace l2c {
 
 namespace {
 
-// Of the sorted values, with a straight line between neighbours. `share` 0: the least, 1: the
-// largest.
-double quantile(const std::vector<double>& sorted, double share) {
-  const double at = share * static_cast<double>(sorted.size() - 1);
+// `values` sorted.
+double sorted_quantile(const std::vector<double>& values, double share) {
+  const double at = share * static_cast<double>(values.size() - 1);
   const auto below = static_cast<std::size_t>(at);
-  const auto above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+  const auto above = std::min(below + 1, values.size() - 1);
+  return values[below] + (at - static_cast<double>(below)) * (values[above] - values[below]);
 }
 
 struct Summary {
@@ -28,18 +27,9 @@ struct Summary {
 
 Summary summary(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  return {.median = quantile(values, 0.5),
-          .quartiles = {.low = quantile(values, 0.25), .high = quantile(values, 0.75)}};
-}
-
-// Which request comes when.
-std::vector<std::size_t> order_of(std::size_t round, std::size_t requests) {
-  std::vector<std::size_t> order;
-  for (std::size_t i = 0; i < requests; ++i) {
-    const std::size_t step = round % 2 == 0 ? i : requests - i;
-    order.push_back((round + step) % requests);
-  }
-  return order;
+  return {
+      .median = sorted_quantile(values, 0.5),
+      .quartiles = {.low = sorted_quantile(values, 0.25), .high = sorted_quantile(values, 0.75)}};
 }
 
 void summarize(std::vector<Timing>& timings, const std::vector<int>& images) {
@@ -63,6 +53,24 @@ void summarize(std::vector<Timing>& timings, const std::vector<int>& images) {
 
 }  // namespace
 
+double quantile(std::vector<double> values, double share) {
+  if (values.empty()) throw InputError("no values to take a quantile of");
+  if (!(share >= 0 && share <= 1)) {
+    throw InputError(fmt::format("a quantile's share is {}, but must be within 0 ... 1", share));
+  }
+  std::sort(values.begin(), values.end());
+  return sorted_quantile(values, share);
+}
+
+std::vector<std::size_t> alternating_order(std::size_t round, std::size_t requests) {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < requests; ++i) {
+    const std::size_t step = round % 2 == 0 ? i : requests - i;
+    order.push_back((round + step) % requests);
+  }
+  return order;
+}
+
 std::vector<Timing> measure_alternating(const Pipeline& pipeline,
                                         const std::vector<Request>& requests, int rounds,
                                         const std::function<void(int, int)>& progress,
@@ -72,7 +80,8 @@ std::vector<Timing> measure_alternating(const Pipeline& pipeline,
   std::vector<Timing> timings(requests.size());
   std::vector<int> images(requests.size(), 1);
   for (int round = -1; round < rounds; ++round) {  // round -1 warms up
-    for (const auto k : order_of(static_cast<std::size_t>(std::max(round, 0)), requests.size())) {
+    for (const auto k :
+         alternating_order(static_cast<std::size_t>(std::max(round, 0)), requests.size())) {
       const auto stats = pipeline.sample(requests[k], {}, stop).stats;
       images[k] = stats.images;
       if (round >= 0) timings[k].seconds.push_back(stats.denoise_seconds);

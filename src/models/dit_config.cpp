@@ -161,6 +161,15 @@ ForwardCost forward_cost(const DiTConfig& config) {
   const double final_layer = tokens * width * patch * config.out_channels();
   cost.rest = patch_embedding + time_mlp + adaln + final_layer;
   cost.branch_elements = static_cast<std::int64_t>(config.tokens()) * config.hidden_size;
+  const std::int64_t d = config.hidden_size;
+  const auto layer = [&](const char* name, BranchKind branch, std::int64_t in, std::int64_t out) {
+    cost.layers.push_back(
+        {.name = name, .branch = branch, .rows = config.tokens(), .in = in, .out = out});
+  };
+  layer("qkv", BranchKind::attention, d, 3 * d);
+  layer("proj", BranchKind::attention, d, d);
+  layer("fc1", BranchKind::mlp, d, config.mlp_width());
+  layer("fc2", BranchKind::mlp, config.mlp_width(), d);
   return cost;
 }
 

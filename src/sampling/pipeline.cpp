@@ -45,12 +45,6 @@ io::Weights parse_weights(const std::string& name) {
   throw InputError(fmt::format("weights \"{}\": give \"ema\" or \"model\"", name));
 }
 
-at::ScalarType parse_dtype(const std::string& name) {
-  if (name == "fp32") return at::kFloat;
-  if (name == "bf16") return at::kBFloat16;
-  throw InputError(fmt::format("dtype \"{}\": give \"fp32\" or \"bf16\"", name));
-}
-
 ModelSummary summarize(const DenoiserInfo& info) {
   return {.architecture = info.architecture,
           .fingerprint = info.fingerprint,

@@ -26,6 +26,16 @@ TEST(ParseDevice, RefusesMalformedNames) {
   }
 }
 
+TEST(ParseDtype, KnowsTwo) {
+  EXPECT_EQ(l2c::parse_dtype("fp32"), at::kFloat);
+  EXPECT_EQ(l2c::parse_dtype("bf16"), at::kBFloat16);
+  for (const char* name : {"", "fp16", "BF16", "float"}) {
+    EXPECT_THAT([&] { (void)l2c::parse_dtype(name); },
+                ThrowsMessage<InputError>(AllOf(HasSubstr(fmt::format("dtype \"{}\"", name)),
+                                                HasSubstr("fp32"), HasSubstr("bf16"))));
+  }
+}
+
 TEST(ParseDevice, WithoutAGpuTheReasonIsGiven) {
   if (at::globalContext().hasCUDA()) GTEST_SKIP() << "this machine has a GPU";
   const char* reason = at::globalContext().hasCUDART() ? "no NVIDIA GPU" : "CPU-only";

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <string>
 
@@ -62,6 +63,20 @@ TEST(Timing, GivesQuartiles) {
   const auto two = measure_alternating(test::pixel_pipeline(), {timed(4)}, 2)[0];
   const auto [least, most] = std::minmax(two.seconds[0], two.seconds[1]);
   EXPECT_NEAR(two.seconds_per_image_quartiles.low, (least + 0.25 * (most - least)) / 4, 1e-12);
+}
+
+TEST(Timing, QuantilesLieBetweenNeighbours) {
+  EXPECT_DOUBLE_EQ(quantile({3, 1, 2}, 0.5), 2);
+  EXPECT_DOUBLE_EQ(quantile({4, 1, 2, 3}, 0.5), 2.5);
+  EXPECT_DOUBLE_EQ(quantile({2, 1}, 0.95), 1.95);
+  EXPECT_DOUBLE_EQ(quantile({5}, 0.95), 5);
+  EXPECT_DOUBLE_EQ(quantile({5, 7, 6}, 0), 5);
+  EXPECT_DOUBLE_EQ(quantile({5, 7, 6}, 1), 7);
+  EXPECT_THAT([] { (void)quantile({}, 0.5); },
+              testing::ThrowsMessage<InputError>(testing::HasSubstr("no values")));
+  for (const double share : {-0.1, 1.1, std::nan("")}) {
+    EXPECT_THROW((void)quantile({1}, share), InputError);
+  }
 }
 
 // Writes down that it runs.

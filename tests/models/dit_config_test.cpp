@@ -81,6 +81,19 @@ TEST(ForwardCost, AttentionAndMlpOfABlock) {
   EXPECT_EQ(cost.units[3].truth, cost.units[3].paper);
 }
 
+TEST(ForwardCost, TheLayersOfABlockAreItsBranchesWithoutAttention) {
+  const ForwardCost cost = forward_cost(dit_preset("DiT-S/4"));
+  ASSERT_EQ(cost.layers.size(), 4U);
+  double macs[2] = {};
+  for (const LayerShape& layer : cost.layers) {
+    EXPECT_EQ(layer.rows, 64);
+    macs[static_cast<int>(layer.branch)] += layer.macs();
+  }
+  EXPECT_EQ(cost.layers[0].out, 3 * 384);
+  EXPECT_EQ(macs[0], cost.units[0].paper);
+  EXPECT_EQ(macs[1], cost.units[1].paper);
+}
+
 TEST(DitConfigJson, ReadsWhatItWrites) {
   DiTConfig config;
   config.input_size = 28;

@@ -372,7 +372,7 @@ class Doctor(Case):
         self.assertIn(f"CPU            {seen['cpu_model'] or 'unknown'}\n", text)
 
     def test_help_has_examples(self):
-        for command in ("sample", "plan", "inspect", "doctor"):
+        for command in ("sample", "plan", "inspect", "doctor", "bench"):
             text = self.ok(command, "--help")
             self.assertIn("Example", text)
             self.assertIn(f"l2c {command}", text)

@@ -2,15 +2,30 @@
 #pragma once
 
 #include <CLI/App.hpp>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "l2c/cache/policies.h"
 #include "l2c/cache/router.h"
+#include "l2c/sampling/pipeline.h"
 #include "l2c/sampling/request.h"
 
 namespace l2c::cli {
+
+// What to sample from.
+struct PipelineOptions {
+  std::string model;
+  std::string init;
+  LoadOptions load;  // --dtype is not among the options below
+};
+// --model, --init, --arch, --weights and --device.
+void add_pipeline_options(CLI::App& app, PipelineOptions& options);
+// Before any work. Throws InputError.
+void check_pipeline(const PipelineOptions& options);
+Pipeline open_pipeline(const PipelineOptions& options);
 
 // What to reuse.
 struct CacheOptions {
@@ -39,5 +54,25 @@ void add_step_options(CLI::App& app, StepOptions& options);
 SamplerKind sampler_kind(const std::string& name);
 // Without --steps and --spacing, a router says how many steps it is for.
 std::optional<int> steps_for(const StepOptions& options, const Cache& cache);
+
+// How to guide, and the noise.
+struct NoiseOptions {
+  double eta = 0;
+  double cfg_scale = 4;
+  std::string cfg_channels = "3";
+  std::uint64_t seed = 0;
+};
+void add_noise_options(CLI::App& app, NoiseOptions& options);
+
+// Everything of a request but labels, batch and initial noise.
+Request make_request(const StepOptions& step, const NoiseOptions& noise, const Cache& cache);
+
+// Throws InputError when two outputs have one path, or one cannot be written. Empty: not asked for.
+void check_outputs(const std::vector<std::string>& paths);
+
+// As a shell takes it for one word.
+std::string quoted(const std::string& word);
+// The command with the options that were given, as a shell takes it.
+std::string given_command(const CLI::App& command);
 
 }  // namespace l2c::cli

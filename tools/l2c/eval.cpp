@@ -8,9 +8,9 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "arguments.h"
 #include "commands.h"
 #include "console.h"
 #include "interrupt.h"
@@ -55,22 +55,6 @@ class TenthLines {
   std::string doing_;
   std::int64_t tenths_ = -1;
 };
-
-// As a shell takes it for one word.
-std::string quoted(const std::string& word) {
-  constexpr std::string_view plain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%";
-  if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
-  std::string text = "'";
-  for (const char letter : word) {
-    if (letter == '\'') {
-      text += "'\\''";
-    } else {
-      text += letter;
-    }
-  }
-  return text + "'";
-}
 
 // The command that does the same, for the report.
 std::string command_text(const EvalOptions& o) {

@@ -5,7 +5,6 @@
 #include <CLI/Validators.hpp>
 #include <filesystem>
 #include <numeric>
-#include <set>
 #include <system_error>
 
 #include "arguments.h"
@@ -14,9 +13,7 @@
 #include "interrupt.h"
 #include "l2c/core/build_info.h"
 #include "l2c/core/error.h"
-#include "l2c/io/file.h"
 #include "l2c/io/png.h"
-#include "l2c/models/weight_seed.h"
 #include "l2c/sampling/contact_sheet.h"
 #include "l2c/sampling/pipeline.h"
 #include "l2c/sampling/planning.h"
@@ -27,17 +24,12 @@ namespace l2c::cli {
 namespace {
 
 struct SampleOptions {
-  std::string model;
-  std::string init;
-  LoadOptions load;
+  PipelineOptions pipeline;
   CacheOptions cache;
   StepOptions step;
-  double eta = 0;
-  double cfg_scale = 4;
-  std::string cfg_channels = "3";
+  NoiseOptions noise;
   std::vector<int> labels;
   int per_class = 1;
-  std::uint64_t seed = 0;
   std::string initial_noise;
   int batch_size = 16;
   std::uint64_t memory_limit = 0;
@@ -56,14 +48,7 @@ void check_outputs(SampleOptions& options) {
   if (options.out.empty() && options.save_latents.empty() && options.stats.empty()) {
     options.out = "samples.png";
   }
-  std::set<std::string> paths;
-  for (const auto* path : {&options.out, &options.save_latents, &options.stats}) {
-    if (path->empty()) continue;
-    if (!paths.insert(*path).second) {
-      throw InputError(fmt::format("two outputs have the same path {}: give each its own", *path));
-    }
-    io::check_writable(*path);
-  }
+  cli::check_outputs({options.out, options.save_latents, options.stats});
 }
 
 // F.safetensors or F.safetensors:tensor.
@@ -75,20 +60,11 @@ Latents read_noise(const std::string& text) {
 }
 
 Request make_request(const SampleOptions& options, const Cache& cache) {
-  Request request;
+  Request request = cli::make_request(options.step, options.noise, cache);
   request.labels = options.labels;
   request.per_class = options.per_class;
-  request.seed = options.seed;
-  request.steps = steps_for(options.step, cache);
-  request.spacing = options.step.spacing;
-  request.sampler = sampler_kind(options.step.sampler);
-  request.eta = options.eta;
-  request.guidance = options.cfg_scale;
-  request.guidance_channels =
-      options.cfg_channels == "all" ? GuidanceChannels::all : GuidanceChannels::three;
   request.batch_size = options.batch_size;
   request.memory_limit = static_cast<std::int64_t>(options.memory_limit);
-  request.cache = cache.policy;
   request.cuda_graphs = !options.no_cuda_graphs;
   if (!options.initial_noise.empty()) request.initial_noise = read_noise(options.initial_noise);
   return request;
@@ -132,7 +108,8 @@ std::string spacing_of(const Request& request) {
 
 nlohmann::ordered_json settings_json(const SampleOptions& options, const Cache& cache,
                                      const Request& request, const Pipeline& pipeline) {
-  nlohmann::ordered_json json{{"model", options.init.empty() ? options.model : options.init},
+  const PipelineOptions& source = options.pipeline;
+  nlohmann::ordered_json json{{"model", source.init.empty() ? source.model : source.init},
                               {"architecture", pipeline.summary().architecture},
                               {"fingerprint", pipeline.summary().fingerprint},
                               {"policy", cache.policy ? cache.policy->name() : "compute all"},
@@ -141,14 +118,14 @@ nlohmann::ordered_json settings_json(const SampleOptions& options, const Cache& 
                               {"spacing", spacing_of(request)},
                               {"eta", request.eta},
                               {"cfg_scale", request.guidance},
-                              {"cfg_channels", options.cfg_channels},
+                              {"cfg_channels", options.noise.cfg_channels},
                               {"labels", request.labels},
                               {"per_class", request.per_class},
                               {"seed", request.seed},
                               {"batch_size", request.batch_size},
                               {"memory_limit", request.memory_limit},
-                              {"dtype", options.load.dtype},
-                              {"device", options.load.device},
+                              {"dtype", source.load.dtype},
+                              {"device", source.load.device},
                               {"cuda_graphs", request.cuda_graphs},
                               {"threads", build_info().threads}};
   if (cache.router) json["threshold"] = cache.threshold;
@@ -188,26 +165,8 @@ void check_sheet_size(const SampleOptions& options, const Request& request, int 
                   images, io::most_png_pixels));
 }
 
-// Before any work.
-void check_model(const SampleOptions& options) {
-  if (options.model.empty() && options.init.empty()) {
-    throw InputError(
-        "no model: give --model FILE, or --init seeded:S and --arch for weights made from a seed");
-  }
-  if (options.init.empty()) return;
-  (void)parse_weight_seed(options.init);
-  if (options.load.architecture.empty()) {
-    throw InputError(fmt::format("--init {} needs --arch: what to make weights for", options.init));
-  }
-}
-
-Pipeline open_pipeline(const SampleOptions& options) {
-  if (options.init.empty()) return Pipeline::load(options.model, options.load);
-  return Pipeline::seeded(options.load.architecture, parse_weight_seed(options.init), options.load);
-}
-
 void sample(SampleOptions options) {
-  check_model(options);
+  check_pipeline(options.pipeline);
   check_outputs(options);
   const Interrupt interrupt;
   if (options.threads) set_threads(*options.threads);
@@ -216,7 +175,7 @@ void sample(SampleOptions options) {
     throw InputError("--compare needs something to compare: give --router or --cache-every");
   }
   Request request = make_request(options, cache);
-  const auto pipeline = open_pipeline(options);
+  const auto pipeline = open_pipeline(options.pipeline);
   if (request.labels.empty()) {
     request.labels.resize(
         static_cast<std::size_t>(std::min(default_label_count, pipeline.summary().num_classes)));
@@ -248,22 +207,8 @@ void sample(SampleOptions options) {
   write_outputs(options, request, result, full, stats);
 }
 
-void add_model_options(CLI::App& app, SampleOptions& options) {
-  auto* model = app.add_option("--model", options.model, "checkpoint: .safetensors, .pt or .pth");
-  auto* init =
-      app.add_option("--init", options.init,
-                     "\"seeded:S\" instead of a model: the weights of --arch made from the "
-                     "seed S, to measure a model whose weights are not at hand");
-  init->excludes(model);
-  app.add_option("--arch", options.load.architecture,
-                 "\"DiT-XL/2\", \"DiT-S/8-512\", ... or a JSON file with the constructor's fields "
-                 "(default: the model file's own metadata)");
-  app.add_option("--weights", options.load.weights, "of a training checkpoint: ema or model")
-      ->check(CLI::IsMember({"ema", "model"}))
-      ->excludes(init)
-      ->capture_default_str();
-  app.add_option("--device", options.load.device, "cpu or cuda:N")->capture_default_str();
-  app.add_option("--dtype", options.load.dtype,
+void add_speed_options(CLI::App& app, SampleOptions& options) {
+  app.add_option("--dtype", options.pipeline.load.dtype,
                  "of products and kept branches: fp32, or bf16 (faster, half the memory)")
       ->check(CLI::IsMember({"fp32", "bf16"}))
       ->capture_default_str();
@@ -275,18 +220,9 @@ void add_model_options(CLI::App& app, SampleOptions& options) {
 }
 
 void add_request_options(CLI::App& app, SampleOptions& options) {
-  app.add_option("--eta", options.eta, "DDIM's eta; 0 is deterministic")->capture_default_str();
-  app.add_option("--cfg-scale", options.cfg_scale, "classifier-free guidance; 1 switches it off")
-      ->capture_default_str();
-  app.add_option("--cfg-channels", options.cfg_channels,
-                 "guided channels: 3 (official DiT) or all (Diffusers)")
-      ->check(CLI::IsMember({"3", "all"}))
-      ->capture_default_str();
   app.add_option("--labels", options.labels, "classes, comma separated (default: the first ten)")
       ->delimiter(',');
   app.add_option("--per-class", options.per_class, "images a label")->capture_default_str();
-  app.add_option("--seed", options.seed, "image i's noise depends on seed and i alone")
-      ->capture_default_str();
   app.add_option("--initial-noise", options.initial_noise,
                  "noise [images, C, S, S] instead of the seed's: F.safetensors[:tensor]");
   app.add_option("--batch-size", options.batch_size, "images at a time")->capture_default_str();
@@ -309,9 +245,11 @@ void add_output_options(CLI::App& app, SampleOptions& options) {
 void add_sample(CLI::App& app) {
   auto* command = app.add_subcommand("sample", "Make images.");
   auto options = std::make_shared<SampleOptions>();
-  add_model_options(*command, *options);
+  add_pipeline_options(*command, options->pipeline);
+  add_speed_options(*command, *options);
   add_cache_options(*command, options->cache);
   add_step_options(*command, options->step);
+  add_noise_options(*command, options->noise);
   add_request_options(*command, *options);
   add_output_options(*command, *options);
   command->footer(

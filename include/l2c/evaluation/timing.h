@@ -1,6 +1,7 @@
 // Timing policies against each other. No LibTorch header behind it.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <stop_token>
 #include <vector>
@@ -15,6 +16,14 @@ struct Quartiles {
   double high = 0;
 };
 
+// Of the values in any order, with a straight line between neighbours: share 0 is the least, 0.5
+// the median, 1 the largest. Throws InputError without values and for shares outside 0 ... 1.
+double quantile(std::vector<double> values, double share);
+
+// Which of the requests 0, 1, ... comes when in a round (from 0): each round begins with the next
+// one, and every second goes backwards.
+std::vector<std::size_t> alternating_order(std::size_t round, std::size_t requests);
+
 struct Timing {
   std::vector<double> seconds;   // of the denoising loop, one a round
   double seconds_per_image = 0;  // median over the rounds
@@ -24,12 +33,11 @@ struct Timing {
 };
 
 // Samples the requests in turn, one round after another, so that what slows the machine down for a
-// while slows down all of them; a round before the first one warms up and is not counted. Each
-// round begins with the next request, and every second one goes backwards: a processor that tires
-// within a round, or what a run leaves in the caches, serves none of them more than others. The
-// first request is what the others are compared with. progress (may be empty) is called with
-// (rounds done, rounds in all). Throws InputError (no requests, rounds < 1), what Pipeline::sample
-// throws.
+// while slows down all of them; a round before the first one warms up and is not counted. The
+// order changes (alternating_order): a processor that tires within a round, or what a run leaves in
+// the caches, serves none of them more than others. The first request is what the others are
+// compared with. progress (may be empty) is called with (rounds done, rounds in all). Throws
+// InputError (no requests, rounds < 1), what Pipeline::sample throws.
 std::vector<Timing> measure_alternating(const Pipeline& pipeline,
                                         const std::vector<Request>& requests, int rounds,
                                         const std::function<void(int, int)>& progress = {},

@@ -17,7 +17,7 @@ inline constexpr std::size_t operation_count = 7;
 std::string_view name(Operation operation);
 
 struct OperationTime {
-  double seconds = 0;  // of all threads together
+  double seconds = 0;  // of processor time, all threads together
   std::int64_t pieces = 0;
 };
 
@@ -36,7 +36,8 @@ class Profile {
 };
 
 // The operations that this thread calls are timed, on whatever threads they run, until the scope
-// ends; scopes nest, the inner one counts. Costs about 50 ns an operation.
+// ends; scopes nest, the inner one counts. Processor time, so that what else runs on the machine is
+// not counted. Costs about half a microsecond a piece.
 class ProfileScope {
  public:
   explicit ProfileScope(Profile& profile);

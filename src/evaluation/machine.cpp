@@ -1,0 +1,16 @@
+#include "machine.h"
+
+#include "l2c/core/build_info.h"
+
+namespace l2c {
+
+nlohmann::ordered_json machine_json() {
+  const auto info = build_info();
+  return {{"l2c", info.version},
+          {"libtorch", info.libtorch},
+          {"compiler", info.compiler},
+          {"cpu_model", info.cpu_model},
+          {"cpu_capability", info.cpu_capability}};
+}
+
+}  // namespace l2c
