@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +19,9 @@ struct StreamCase {
   bool modulated = true;
   std::int64_t offset = 0;  // elements that the values lie behind an aligned address
 };
+
+// Otherwise a test's name would hold the bytes of pointers, other ones in every run.
+inline void PrintTo(const StreamCase& of, std::ostream* out) { *out << of.name; }
 
 inline std::vector<StreamCase> stream_cases() {
   return {{.name = "smallest", .rows = 1, .tokens = 1, .width = 2},
