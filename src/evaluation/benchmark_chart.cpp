@@ -1,11 +1,13 @@
 #include <fmt/format.h>
 
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "l2c/core/build_info.h"
 #include "l2c/evaluation/bar_chart.h"
 #include "l2c/evaluation/benchmark_report.h"
+#include "l2c/sampling/planning.h"
 
 namespace l2c {
 
@@ -16,16 +18,21 @@ std::optional<double> images_per_second(const BenchmarkResult& result, const Ben
   return numbers(result, runs).images_per_second;
 }
 
+std::string title(const BenchmarkReport& report) {
+  const auto shape = plan_shape(1, report.request.spacing, report.request.steps, "");
+  const auto machine = build_info().cpu_model;
+  return fmt::format("{}, {} steps{}{}{}", report.model.architecture, shape.evaluations.size(),
+                     machine.empty() ? "" : ", ", machine, complete(report) ? "" : " (incomplete)");
+}
+
 }  // namespace
 
 io::Bitmap benchmark_chart(const BenchmarkReport& report) {
-  BarChart chart{
-      .title = fmt::format("{} on {}{}", report.model.architecture, build_info().cpu_model,
-                           complete(report) ? "" : " (incomplete)"),
-      .group_label = "dtype, batch, threads",
-      .value_label = "images per second (median; longer is faster)",
-      .series = {{.name = "all computed", .colour = {140, 152, 168}}},
-      .groups = {}};
+  BarChart chart{.title = title(report),
+                 .group_label = "dtype, batch, threads",
+                 .value_label = "images per second (median; longer is faster)",
+                 .series = {{.name = "all computed", .colour = {140, 152, 168}}},
+                 .groups = {}};
   if (!report.policy.empty()) {
     chart.series.push_back({.name = report.policy, .colour = {214, 76, 0}});
   }

@@ -77,14 +77,16 @@ TEST(BarChart, TextsAreDrawn) {
   EXPECT_GT(more, plain + 100);
   named.value_label = "values per second";
   EXPECT_GT(ink_pixels(draw(named)), more + 50);
-  named.groups[0].label = "Fr\xc3\xa9" "chet \x01 \xff";  // the font has no such letters
+  named.groups[0].label =
+      "Fr\xc3\xa9"
+      "chet \x01 \xff";  // the font has no such letters
   EXPECT_GT(draw(named).width, 0);
 }
 
 TEST(BarChart, GrowsWithItsGroupsAndFitsItsTexts) {
   const auto one = draw(chart_of({{.label = "a", .values = {1.0, 2.0}}}));
-  const auto two = draw(
-      chart_of({{.label = "a", .values = {1.0, 2.0}}, {.label = "b", .values = {1.0, 2.0}}}));
+  const auto two =
+      draw(chart_of({{.label = "a", .values = {1.0, 2.0}}, {.label = "b", .values = {1.0, 2.0}}}));
   EXPECT_GT(two.height, one.height + 40);
   const auto wide =
       draw(chart_of({{.label = "a label that takes more room", .values = {1.0, 2.0}}}));

@@ -33,13 +33,10 @@ BenchmarkResult result_of(std::string dtype) {
   result.threads = 2;
   result.batch = 4;
   result.run_gflop = 100;
-  result.ceiling = {.layers = {{.name = "qkv", .rows = 8, .in = 4, .out = 12, .gflops = 81.5}},
-                    .gflops = 80,
-                    .square = {.name = "512 x 512 x 512",
-                               .rows = 512,
-                               .in = 512,
-                               .out = 512,
-                               .gflops = 91.25}};
+  result.ceiling = {
+      .layers = {{.name = "qkv", .rows = 8, .in = 4, .out = 12, .gflops = 81.5}},
+      .gflops = 80,
+      .square = {.name = "512 x 512 x 512", .rows = 512, .in = 512, .out = 512, .gflops = 91.25}};
   result.full = runs_of({2, 2.5, 3}, 1);
   result.cached = runs_of({2, 2}, 2);
   result.complete = true;

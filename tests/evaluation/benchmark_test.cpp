@@ -50,8 +50,7 @@ TEST(Benchmark, RunsBothKindsAndCountsTheirWork) {
   EXPECT_EQ(result.full.stats.cache_bytes, 0);
   EXPECT_GT(result.cached->stats.cache_bytes, 0);
   // Guided: two rows an image.
-  EXPECT_DOUBLE_EQ(result.run_gflop,
-                   2e-9 * pipeline.cost().total().truth * steps * 2 * batch);
+  EXPECT_DOUBLE_EQ(result.run_gflop, 2e-9 * pipeline.cost().total().truth * steps * 2 * batch);
   EXPECT_EQ(result.ceiling.layers[0].rows, 2 * batch * pipeline.cost().layers[0].rows);
   EXPECT_GT(result.full.peak_memory_bytes, 0);
   EXPECT_FALSE(result.full.profile);
@@ -137,8 +136,7 @@ TEST(Benchmark, AStopKeepsWhatWasMeasured) {
   EXPECT_FALSE(result.complete);
   EXPECT_EQ(result.full.seconds.size() + result.cached->seconds.size(), 4U);
   EXPECT_TRUE(realised_speedup(result));
-  const auto nothing =
-      benchmark(prepared_pipeline(), small_case(), few(), {}, stop.get_token());
+  const auto nothing = benchmark(prepared_pipeline(), small_case(), few(), {}, stop.get_token());
   EXPECT_FALSE(nothing.complete);
   EXPECT_TRUE(nothing.full.seconds.empty());
   EXPECT_FALSE(realised_speedup(nothing));

@@ -36,8 +36,8 @@ TEST(ProductCeiling, CombinesLayersByTheirTimes) {
 
 TEST(ProductCeiling, MeasuresTheLayersOfABlockAndSquares) {
   for (const std::string dtype : {"fp32", "bf16"}) {
-    const auto ceiling = measure_product_ceiling(
-        small_cost(), {.samples = 3, .dtype = dtype, .seconds_each = 0.01});
+    const auto ceiling =
+        measure_product_ceiling(small_cost(), {.samples = 3, .dtype = dtype, .seconds_each = 0.01});
     ASSERT_EQ(ceiling.layers.size(), 4U);
     const auto& fc1 = ceiling.layers[2];
     EXPECT_EQ(fc1.name, "fc1");

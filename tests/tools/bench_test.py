@@ -20,8 +20,10 @@ class Bench(Case):
         self.json, self.chart = self.folder / "b.json", self.folder / "b.png"
 
     def bench(self, *options, model=TINY):
-        """The report, and the one combination's entry where there is one alone."""
-        line = ["bench", *model, "--steps", 2, "--runs", 2, "--threads", 1, "--json", self.json, *options]
+        line = ["bench", *model, "--json", self.json, *options]
+        for name, value in (("--steps", 2), ("--runs", 2), ("--threads", 1)):
+            if name not in options:
+                line += [name, value]
         done = l2c(*line)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.table, self.progress = done.stdout, done.stderr

@@ -18,9 +18,9 @@ struct BranchMacs {
 
 // A dense layer of a block, the same in every block: [rows, in] -> [rows, out].
 struct LayerShape {
-  std::string name{};      // "qkv", "proj", "fc1", "fc2"
-  BranchKind branch{};     // that it belongs to
-  std::int64_t rows = 0;   // of one sample
+  std::string name{};     // "qkv", "proj", "fc1", "fc2"
+  BranchKind branch{};    // that it belongs to
+  std::int64_t rows = 0;  // of one sample
   std::int64_t in = 0, out = 0;
 
   [[nodiscard]] double macs() const;  // of one sample
