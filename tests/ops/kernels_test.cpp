@@ -204,6 +204,24 @@ TEST(AttentionKernel, LargeScoresDoNotOverflow) {
   EXPECT_LT(relative_error(y[0], expected), 1e-5);
 }
 
+// With AMX most rows do without the shift by the largest score; those that cannot are done again.
+TEST(AttentionKernel, LargeAndSmallScoresSideBySideInBf16) {
+  const at::NoGradGuard no_grad;
+  at::manual_seed(35);
+  constexpr std::int64_t tokens = 45, size = 64;
+  auto qkv = at::randn({1, tokens, 3, 1, size});
+  qkv.select(2, 0).mul_(at::logspace(-3, 3, tokens).view({1, tokens, 1, 1}));
+  qkv = qkv.to(at::kBFloat16);
+  const auto y = ops::self_attention(qkv.view({1, tokens, 3 * size}), 1)[0];
+  const auto parts = qkv.to(at::kDouble).view({tokens, 3, size}).unbind(1);
+  const auto expected = at::matmul((at::matmul(parts[0], parts[1].t()) / 8).softmax(-1), parts[2]);
+  EXPECT_TRUE(y.isfinite().all().item<bool>());
+  EXPECT_LT(relative_error(y, expected), tolerance(at::kBFloat16));
+  for (std::int64_t row = 0; row < tokens; ++row) {
+    EXPECT_LT(relative_error(y[row], expected[row]), 2e-2) << "row " << row;
+  }
+}
+
 struct StreamShape {
   std::int64_t rows, tokens, width;
 };
