@@ -91,7 +91,9 @@ class Benchmark {
     for (int round = 0; round < options_.runs; ++round) {
       if (round > 0 && options_.seconds && seconds_since(start) >= *options_.seconds) break;
       for (const auto k : alternating_order(static_cast<std::size_t>(round), kinds_.size())) {
+        const double cpu = process_cpu_seconds();
         const auto stats = pipeline_.sample(kinds_[k].request, {}, stop_).stats;
+        kinds_[k].runs->cpu_seconds.push_back(process_cpu_seconds() - cpu);
         kinds_[k].runs->seconds.push_back(stats.denoise_seconds);
         kinds_[k].runs->stats = stats;
       }

@@ -44,7 +44,9 @@ Json json_of(const ProductCeiling& ceiling) {
 }
 
 Json json_of(const BenchmarkResult& result, const BenchmarkRuns& runs) {
-  Json json{{"seconds", runs.seconds}, {"peak_memory_bytes", runs.peak_memory_bytes}};
+  Json json{{"seconds", runs.seconds},
+            {"cpu_seconds", runs.cpu_seconds},
+            {"peak_memory_bytes", runs.peak_memory_bytes}};
   if (runs.seconds.empty()) return json;
   const auto n = numbers(result, runs);
   json.update({{"p50_seconds", n.p50},

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,13 @@ std::string profile_of(const BenchmarkResult& result, const char* kind, const Ru
   return lines;
 }
 
+// A cache cannot save more than what it leaves out.
+bool is_doubtful(const BenchmarkResult& result) {
+  constexpr double rounding = 1.05;
+  const auto realised = realised_speedup(result);
+  return realised && *realised > rounding * result.cached->stats.ideal_speedup;
+}
+
 }  // namespace
 
 std::string benchmark_table(const BenchmarkReport& report) {
@@ -75,8 +83,14 @@ std::string benchmark_table(const BenchmarkReport& report) {
     }
   }
   if (rows.empty()) return "no run was finished\n";
-  return header() + rows + "ceiling: the products of the blocks, each alone and at its best\n" +
-         ceilings;
+  auto table = header() + rows +
+               "ceiling: the products of the blocks, each alone and at its best\n" + ceilings;
+  if (std::ranges::any_of(report.results, is_doubtful)) {
+    table +=
+        "note: more than the ideal speed-up was measured: something else slowed some runs "
+        "down; take more runs, or a quieter machine\n";
+  }
+  return table;
 }
 
 std::string profile_table(const BenchmarkReport& report) {

@@ -91,6 +91,13 @@ TEST(BenchmarkReport, TableHasALineForEachKindOfRun) {
   EXPECT_THAT(table, HasSubstr("qkv 81.5, best square 512 x 512 x 512 91.2"));
 }
 
+TEST(BenchmarkReport, MoreThanTheIdealIsDoubted) {
+  auto result = result_of("fp32");
+  EXPECT_THAT(benchmark_table(report_of({result})), Not(HasSubstr("note:")));
+  result.cached->seconds = {1};  // 2.5 times as fast by half of the work
+  EXPECT_THAT(benchmark_table(report_of({result})), HasSubstr("note: more than the ideal"));
+}
+
 TEST(BenchmarkReport, ColumnsStandBelowTheirNames) {
   const auto table = benchmark_table(report_of({result_of("fp32")}));
   const auto first = table.find('\n');

@@ -45,6 +45,8 @@ TEST(Benchmark, RunsBothKindsAndCountsTheirWork) {
   EXPECT_EQ(result.full.seconds.size(), 3U);
   ASSERT_TRUE(result.cached);
   EXPECT_EQ(result.cached->seconds.size(), 3U);
+  EXPECT_EQ(result.full.cpu_seconds.size(), 3U);
+  for (const double seconds : result.full.cpu_seconds) EXPECT_GT(seconds, 0);
   EXPECT_EQ(result.full.stats.reused, 0);
   EXPECT_EQ(result.cached->stats.reused, result.full.stats.computed / 2);
   EXPECT_EQ(result.full.stats.cache_bytes, 0);

@@ -42,6 +42,7 @@ class Bench(Case):
         for entry in entries:
             full, cached = entry["full"], entry["cached"]
             self.assertEqual((len(full["seconds"]), len(cached["seconds"])), (2, 2))
+            self.assertEqual(len(full["cpu_seconds"]), 2)
             self.assertAlmostEqual(full["p50_seconds"], sum(full["seconds"]) / 2)
             self.assertAlmostEqual(full["images_per_second"], entry["batch"] / full["p50_seconds"])
             self.assertAlmostEqual(full["seconds_per_step"], full["p50_seconds"] / 2)

@@ -31,6 +31,7 @@ struct RunProfile {
 // Runs with everything computed, or with reuse.
 struct BenchmarkRuns {
   std::vector<double> seconds;         // of the denoising loop, one a run, in the order they ran
+  std::vector<double> cpu_seconds;     // of all threads, decoding included; one a run
   RunStats stats;                      // of the last run
   std::int64_t peak_memory_bytes = 0;  // of the process, weights included; 0: the system won't say
   std::optional<RunProfile> profile;   // of a run of its own
