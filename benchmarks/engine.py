@@ -34,6 +34,7 @@ def run(command, environment=None):
     if child == 0:
         os.dup2(write, 1)
         os.close(read)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # progress
         os.execvpe(command[0], command, {**os.environ, **(environment or {})})
     os.close(write)
     with os.fdopen(read) as pipe:
@@ -136,19 +137,20 @@ def line(xs, ys):
 
 
 def linear(engine, _):
-    """Denoising seconds, the best of three, over steps and over images."""
+    """Denoising seconds over steps and over images: rounds over all sizes, the best of each."""
     def seconds(steps, images):
         labels = ",".join(str(i % 10) for i in range(images))
-        runs = [engine.sample(MODELS["demo"], "--dtype", "bf16", "--steps", str(steps), "--labels", labels,
-                              "--batch-size", str(images), "--cfg-scale", "1.5") for _ in range(3)]  # fmt: skip
-        return min(r["stats"]["denoise_seconds"] for r in runs)
+        run = engine.sample(MODELS["demo"], "--dtype", "bf16", "--steps", str(steps), "--labels", labels,
+                            "--batch-size", str(images), "--cfg-scale", "1.5")  # fmt: skip
+        return run["stats"]["denoise_seconds"]
 
-    steps = [10, 20, 40, 80, 160]
-    images = [4, 8, 16, 32, 64]
-    by_steps = [seconds(n, 8) for n in steps]
-    by_images = [seconds(20, n) for n in images]
-    return {"steps": {"sizes": steps, "seconds": by_steps, "line": line(steps, by_steps)},
-            "images": {"sizes": images, "seconds": by_images, "line": line(images, by_images)}}  # fmt: skip
+    def fit(sizes, measure):
+        rounds = [[measure(size) for size in sizes] for _ in range(7)]
+        best = [min(column) for column in zip(*rounds, strict=True)]
+        return {"sizes": sizes, "seconds": best, "line": line(sizes, best), "rounds": rounds}
+
+    return {"steps": fit([10, 20, 40, 80, 160], lambda n: seconds(n, 8)),
+            "images": fit([4, 8, 16, 32, 64], lambda n: seconds(20, n))}  # fmt: skip
 
 
 def memory(engine, _):
