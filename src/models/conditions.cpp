@@ -43,7 +43,8 @@ Conditions distinct_conditions(const at::Tensor& t, const at::Tensor& y) {
   }
   if (static_cast<std::int64_t>(firsts.size()) == count) return {t, y, {}};
   const at::Tensor first_rows = at::tensor(firsts, at::kLong);
-  return {t.index_select(0, first_rows), y.index_select(0, first_rows), at::tensor(rows, at::kLong)};
+  return {t.index_select(0, first_rows), y.index_select(0, first_rows),
+          at::tensor(rows, at::kLong)};
 }
 
 }  // namespace l2c

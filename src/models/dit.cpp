@@ -9,6 +9,7 @@
 #include "l2c/core/error.h"
 #include "l2c/models/embeddings.h"
 #include "l2c/ops/branches.h"
+#include "l2c/ops/workspace.h"
 
 namespace l2c {
 
@@ -164,9 +165,14 @@ at::Tensor DiT::unpatchify(const at::Tensor& tokens) const {
   const auto grid = config_.grid();
   const auto patch = config_.patch_size;
   const auto channels = config_.out_channels();
-  return tokens.view({tokens.size(0), grid, grid, patch, patch, channels})
-      .permute({0, 5, 1, 3, 2, 4})
-      .reshape({tokens.size(0), channels, config_.input_size, config_.input_size});
+  const at::Tensor parts =
+      tokens.view({tokens.size(0), grid, grid, patch, patch, channels}).permute({0, 5, 1, 3, 2, 4});
+  const std::vector<std::int64_t> shape{tokens.size(0), channels, config_.input_size,
+                                        config_.input_size};
+  if (at::GradMode::is_enabled()) return parts.reshape(shape);
+  at::Tensor image = ops::empty(shape, tokens.options());
+  image.view(parts.sizes()).copy_(parts);
+  return image;
 }
 
 }  // namespace l2c

@@ -15,9 +15,7 @@ thread_local Profile* current = nullptr;
 
 }  // namespace
 
-std::string_view name(Operation operation) {
-  return names.at(static_cast<std::size_t>(operation));
-}
+std::string_view name(Operation operation) { return names.at(static_cast<std::size_t>(operation)); }
 
 OperationTime Profile::time(Operation operation) const {
   const Entry& entry = entries_.at(static_cast<std::size_t>(operation));

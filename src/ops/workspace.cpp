@@ -112,9 +112,9 @@ WorkspaceScope::~WorkspaceScope() { current = std::move(outer_); }
 at::Tensor empty(at::IntArrayRef sizes, const at::TensorOptions& options) {
   if (!current || !options.device().is_cpu()) return at::empty(sizes, options);
   static BlockAllocator allocator;
-  return at::detail::empty_generic(
-      sizes, &allocator, c10::DispatchKeySet(c10::DispatchKey::CPU),
-      c10::typeMetaToScalarType(options.dtype()), /*memory_format_opt=*/std::nullopt);
+  return at::detail::empty_generic(sizes, &allocator, c10::DispatchKeySet(c10::DispatchKey::CPU),
+                                   c10::typeMetaToScalarType(options.dtype()),
+                                   /*memory_format_opt=*/std::nullopt);
 }
 
 }  // namespace l2c::ops

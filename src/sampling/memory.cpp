@@ -31,10 +31,10 @@ int fitting_batch(std::int64_t limit, std::int64_t bytes_per_image, int wanted) 
   if (limit == 0) return wanted;
   const std::int64_t fitting = limit / bytes_per_image;
   if (fitting < 1) {
-    throw InputError(
-        fmt::format("memory limit of {:.1f} MB: one image takes up to {:.1f} MB beside the weights; "
-                    "raise the limit, or reuse fewer branches",
-                    static_cast<double>(limit) * 1e-6, static_cast<double>(bytes_per_image) * 1e-6));
+    throw InputError(fmt::format(
+        "memory limit of {:.1f} MB: one image takes up to {:.1f} MB beside the weights; "
+        "raise the limit, or reuse fewer branches",
+        static_cast<double>(limit) * 1e-6, static_cast<double>(bytes_per_image) * 1e-6));
   }
   return static_cast<int>(std::min<std::int64_t>(fitting, wanted));
 }

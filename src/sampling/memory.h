@@ -13,8 +13,8 @@ namespace l2c {
 std::int64_t bytes_per_image(const DenoiserInfo& info, at::ScalarType branch_dtype, bool guided,
                              int stored);
 
-// How many images fit into `limit` bytes (0: no limit), at most `wanted`. Throws InputError when not
-// even one does; the message says what one takes.
+// How many images fit into `limit` bytes (0: no limit), at most `wanted`. Throws InputError when
+// not even one does; the message says what one takes.
 int fitting_batch(std::int64_t limit, std::int64_t bytes_per_image, int wanted);
 
 }  // namespace l2c

@@ -66,8 +66,8 @@ TEST_F(PreparedDiT, RowsWithLabelsInCommonShareTheirModulations) {
   ComputeAllRunner runner;
   const auto together = model->forward(in.x, times, labels, runner);
   for (std::int64_t i = 0; i < 4; ++i) {
-    const auto alone = model->forward(in.x.narrow(0, i, 1), times.narrow(0, i, 1),
-                                      labels.narrow(0, i, 1), runner);
+    const auto alone =
+        model->forward(in.x.narrow(0, i, 1), times.narrow(0, i, 1), labels.narrow(0, i, 1), runner);
     test::expect_equal(alone, together.narrow(0, i, 1), "one of the samples");
   }
 }

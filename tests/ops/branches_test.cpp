@@ -81,14 +81,15 @@ std::string name_of_branches(
                      std::get<2>(parameters.param));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Shapes, Branches,
-    ::testing::Combine(::testing::Values(BranchShape{1, 1, 1, 8, 5}, BranchShape{2, 49, 3, 32, 384},
-                                         BranchShape{17, 5, 2, 64, 31},
-                                         BranchShape{3, 77, 2, 72, 576},
-                                         BranchShape{1, 700, 2, 40, 320}),
-                       ::testing::Values(at::kFloat, at::kBFloat16), ::testing::Values(1, 2, 5)),
-    name_of_branches);
+INSTANTIATE_TEST_SUITE_P(Shapes, Branches,
+                         ::testing::Combine(::testing::Values(BranchShape{1, 1, 1, 8, 5},
+                                                              BranchShape{2, 49, 3, 32, 384},
+                                                              BranchShape{17, 5, 2, 64, 31},
+                                                              BranchShape{3, 77, 2, 72, 576},
+                                                              BranchShape{1, 700, 2, 40, 320}),
+                                            ::testing::Values(at::kFloat, at::kBFloat16),
+                                            ::testing::Values(1, 2, 5)),
+                         name_of_branches);
 
 TEST(Branches, OfPlainLayersAreDifferentiable) {
   at::manual_seed(42);

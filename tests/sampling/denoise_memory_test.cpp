@@ -22,27 +22,23 @@ class DenoiseMemory : public ::testing::TestWithParam<at::ScalarType> {};
 
 TEST_P(DenoiseMemory, AfterTheFirstStepNothingLargeIsAllocated) {
   auto& counting = test::CountingAllocator::installed();
-  const auto model =
-      DiT::load(test::tiny_config(), test::tiny_checkpoint(), at::kCPU, GetParam());
+  const auto model = DiT::load(test::tiny_config(), test::tiny_checkpoint(), at::kCPU, GetParam());
   const Schedule schedule = make_schedule("ddim10");
   const EveryN every_second(2);
   std::vector<int> requests;
-  const DenoiseJob job{.model = *model,
-                       .schedule = schedule,
-                       .policy = every_second,
-                       .step =
-                           [&](int i, int /*evaluation*/, const at::Tensor& x,
-                               const at::Tensor& output) {
-                             return ddim_step(schedule, i, x, output, 0, {});
-                           },
-                       .guidance = {.scale = 4, .channels = 3},
-                       .sampler = "ddim",
-                       .stop = {},
-                       .observer = [&](const StepView&) { requests.push_back(counting.requests()); }};
+  const DenoiseJob job{
+      .model = *model,
+      .schedule = schedule,
+      .policy = every_second,
+      .step = [&](int i, int /*evaluation*/, const at::Tensor& x,
+                  const at::Tensor& output) { return ddim_step(schedule, i, x, output, 0, {}); },
+      .guidance = {.scale = 4, .channels = 3},
+      .sampler = "ddim",
+      .stop = {},
+      .observer = [&](const StepView&) { requests.push_back(counting.requests()); }};
   at::manual_seed(5);
   counting.count_from(large);
-  const auto result =
-      denoise(job, at::randn({8, 4, 8, 8}), at::arange(8, at::kLong));
+  const auto result = denoise(job, at::randn({8, 4, 8, 8}), at::arange(8, at::kLong));
   EXPECT_GT(result.cache_bytes, 0U);
   ASSERT_EQ(requests.size(), 10U);
   EXPECT_GT(requests.front(), 0) << "the first step is counted";
@@ -51,8 +47,7 @@ TEST_P(DenoiseMemory, AfterTheFirstStepNothingLargeIsAllocated) {
 
 TEST_P(DenoiseMemory, ALimitMakesSmallerBatchesAndIsKept) {
   auto& counting = test::CountingAllocator::installed();
-  const auto model =
-      DiT::load(test::tiny_config(), test::tiny_checkpoint(), at::kCPU, GetParam());
+  const auto model = DiT::load(test::tiny_config(), test::tiny_checkpoint(), at::kCPU, GetParam());
   const Pipeline pipeline(model);
   Request request;
   request.labels = {1, 2, 3, 4, 5, 6, 7};

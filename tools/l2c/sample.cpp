@@ -226,8 +226,9 @@ void add_request_options(CLI::App& app, SampleOptions& options) {
   app.add_option("--initial-noise", options.initial_noise,
                  "noise [images, C, S, S] instead of the seed's: F.safetensors[:tensor]");
   app.add_option("--batch-size", options.batch_size, "images at a time")->capture_default_str();
-  app.add_option("--memory-limit", options.memory_limit,
-                 "that images may take beside the weights (\"500MB\", \"2GiB\"): fewer at a time then")
+  app.add_option(
+         "--memory-limit", options.memory_limit,
+         "that images may take beside the weights (\"500MB\", \"2GiB\"): fewer at a time then")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));
 }
 

@@ -13,8 +13,8 @@ namespace l2c::ops::cpu {
 template <class V, class E>
 struct AttentionScratch {
   static constexpr std::int64_t rows = V::template query_rows<E>;  // at a time
-  std::int64_t padded;                                    // tokens, in whole cache lines
-  std::size_t keys, values, scores, weights, inverses, bytes;  // offsets in bytes
+  std::int64_t padded;                                             // tokens, in whole cache lines
+  std::size_t keys, values, scores, weights, inverses, bytes;      // offsets in bytes
 
   explicit AttentionScratch(const Attention& attention)
       : padded(round_up<V>(attention.tokens, 32)),
@@ -51,14 +51,12 @@ void pack_key_panel(const E* keys, std::int64_t stride, std::int64_t real, std::
 }
 
 template <class V>
-concept Transposes = requires(std::uint32_t* to) {
-  V::transpose(nullptr, 0, 0, 0, to, 0, 0);
-};
+concept Transposes = requires(std::uint32_t* to) { V::transpose(nullptr, 0, 0, 0, to, 0, 0); };
 
 // The same by blocks of 16 x 16 words.
 template <Transposes V, class E>
-void transpose_key_panel(const E* keys, std::int64_t stride, std::int64_t real,
-                         std::int64_t width, std::int64_t size, std::uint32_t* panel) {
+void transpose_key_panel(const E* keys, std::int64_t stride, std::int64_t real, std::int64_t width,
+                         std::int64_t size, std::uint32_t* panel) {
   const std::int64_t words = words_of<V, E>(size);
   constexpr std::int64_t block = V::width * per_word<E>;
   const auto bytes_of = [](std::int64_t elements) {
@@ -189,9 +187,8 @@ void attend_rows(const Head<E>& head, std::int64_t row, std::int64_t rows) {
 
 // A type with a faster way for some heads does there what it can: false where it could not.
 template <class V, class E>
-concept HasOwnAttention = requires(const Head<E>& head) {
-  V::attend_rows(head, std::int64_t{}, std::int64_t{});
-};
+concept HasOwnAttention =
+    requires(const Head<E>& head) { V::attend_rows(head, std::int64_t{}, std::int64_t{}); };
 
 template <class V, class E>
 void attend(const Attention& attention, std::int64_t index, char* scratch) {

@@ -19,8 +19,7 @@ namespace l2c::ops {
 
 namespace {
 
-constexpr std::array<std::string_view, 5> names{"plain", "avx2", "avx512", "avx512_bf16",
-                                                   "amx"};
+constexpr std::array<std::string_view, 5> names{"plain", "avx2", "avx512", "avx512_bf16", "amx"};
 
 // Whether the processor multiplies tiles of bf16, and the system lets this process use their
 // registers, which must be asked for.

@@ -16,8 +16,8 @@ struct Bf16 {
 enum class Element { fp32, bf16 };
 enum class Activation { none, gelu_tanh, gelu_erf };
 
-// c = activation(a W^T + bias) * row_scale for rows of a. Accumulated in fp32, in an order that depends on k
-// alone: a row's result does not depend on the rows beside it.
+// c = activation(a W^T + bias) * row_scale for rows of a. Accumulated in fp32, in an order that
+// depends on k alone: a row's result does not depend on the rows beside it.
 struct Product {
   const void* a = nullptr;  // [m, k] of `in`, rows a_stride elements apart
   std::int64_t a_stride = 0;

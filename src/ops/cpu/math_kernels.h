@@ -22,8 +22,9 @@ typename V::Floats exponential(typename V::Floats x) {
   return V::scale_by_power(p, n);
 }
 
-// 2^x for x of -120 ... 120, clamped to that: subnormal results are a hundred times slower. Relative
-// error below 1e-4: for what is rounded to bf16. The polynomial is the one of degree 3 with the least relative error on [-1/2, 1/2].
+// 2^x for x of -120 ... 120, clamped to that: subnormal results are a hundred times slower.
+// Relative error below 1e-4: for what is rounded to bf16. The polynomial is the one of degree 3
+// with the least relative error on [-1/2, 1/2].
 template <class V>
 typename V::Floats rough_power_of_two(typename V::Floats x) {
   x = V::max(V::set(-120.0F), V::min(V::set(120.0F), x));

@@ -147,7 +147,8 @@ void tile(const Product& product, std::int64_t row, std::int64_t column, std::in
   for (int r = 0; r < Rows; ++r) {
     const std::int64_t at = (row + r) * product.c_stride + column;
     if (product.out == Element::fp32) {
-      store_row<V, Vectors>(product, static_cast<float*>(product.c) + at, sums[r], row + r, columns);
+      store_row<V, Vectors>(product, static_cast<float*>(product.c) + at, sums[r], row + r,
+                            columns);
     } else {
       store_row<V, Vectors>(product, static_cast<Bf16*>(product.c) + at, sums[r], row + r, columns);
     }

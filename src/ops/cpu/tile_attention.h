@@ -1,4 +1,5 @@
-// Attention of 16 queries on the matrix unit. Templates on a type of internal linkage: see kernels.h.
+// Attention of 16 queries on the matrix unit. Templates on a type of internal linkage: see
+// kernels.h.
 //
 // Tiles 0 and 1: scores of 16 keys, in turn; 2 to 4: the queries, 32 values of them each; 5 to 7:
 // keys. Then 0 to 4: results, 16 values of them each; 6: weights; 7: values.
@@ -216,8 +217,8 @@ void mix_by_size(const Head<Bf16>& head, std::int64_t tiles, float* sums) {
   }
 }
 
-// Rows [row, row + rows) of a head, at most 16. False: nothing was done, for the head is too wide or
-// its scores need the shift.
+// Rows [row, row + rows) of a head, at most 16. False: nothing was done, for the head is too wide
+// or its scores need the shift.
 template <class V>
 bool attend_tiles(const Head<Bf16>& head, std::int64_t row, std::int64_t rows) {
   const std::int64_t tiles = (head.size + tile - 1) / tile;

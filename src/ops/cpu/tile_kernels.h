@@ -1,9 +1,10 @@
-// Products of bf16 on the matrix unit (AMX). Templates on a type of internal linkage: see kernels.h.
+// Products of bf16 on the matrix unit (AMX). Templates on a type of internal linkage: see
+// kernels.h.
 //
 // A block of the result, 32 x 32, lies in four tiles for the whole of k; two more hold 16 rows each
-// of a, two 16 columns each of the weights, which are packed as the unit reads them. The block's way
-// out (activation, rounding) is the vector unit's work and is done a few vectors at a time between
-// the next block's instructions, so that the two units work side by side.
+// of a, two 16 columns each of the weights, which are packed as the unit reads them. The block's
+// way out (activation, rounding) is the vector unit's work and is done a few vectors at a time
+// between the next block's instructions, so that the two units work side by side.
 #pragma once
 
 #include <immintrin.h>
@@ -15,9 +16,9 @@
 namespace l2c::ops::cpu {
 namespace {
 
-constexpr std::int64_t tile = 16;             // rows of a tile, and columns of 32 bits
-constexpr std::int64_t block = 2 * tile;      // rows and columns of a result's block
-constexpr std::int64_t tile_k = 2 * tile;     // bf16 values in a tile's row
+constexpr std::int64_t tile = 16;              // rows of a tile, and columns of 32 bits
+constexpr std::int64_t block = 2 * tile;       // rows and columns of a result's block
+constexpr std::int64_t tile_k = 2 * tile;      // bf16 values in a tile's row
 constexpr std::int64_t group_bytes = 1 << 19;  // weights that stay in the second cache
 
 // The unit's registers of shape, in the layout that the processor reads.
@@ -204,10 +205,9 @@ struct SumBlocks {
 };
 
 template <class V, class Out, Activation activation>
-constexpr SumBlocks sum_blocks{{{&sum_block<V, Out, activation, 1, 1>,
-                                 &sum_block<V, Out, activation, 1, 2>},
-                                {&sum_block<V, Out, activation, 2, 1>,
-                                 &sum_block<V, Out, activation, 2, 2>}}};
+constexpr SumBlocks sum_blocks{
+    {{&sum_block<V, Out, activation, 1, 1>, &sum_block<V, Out, activation, 1, 2>},
+     {&sum_block<V, Out, activation, 2, 1>, &sum_block<V, Out, activation, 2, 2>}}};
 
 template <class V, class Out>
 const SumBlocks& sum_blocks_for(Activation activation) {

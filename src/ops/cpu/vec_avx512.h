@@ -46,7 +46,8 @@ struct Avx512Base {
     return _mm512_or_si512(lows, _mm512_slli_epi32(highs, 16));
   }
   // Words [i][j] of `from` to [j][i] of `to`: `rows` <= 16 rows of `bytes` <= 64, `stride` bytes
-  // apart, become `words` <= 16 rows of 16 words, to_stride words apart. Zeros for what is not there.
+  // apart, become `words` <= 16 rows of 16 words, to_stride words apart. Zeros for what is not
+  // there.
   static void transpose(const void* from, std::int64_t stride, std::int64_t rows,
                         std::int64_t bytes, std::uint32_t* to, std::int64_t to_stride,
                         std::int64_t words) {
