@@ -9,7 +9,7 @@ import subprocess
 import time
 import unittest
 
-from program_test import ASSETS, DATA, FASHION, FAST, PROGRAM, TINY, Case, l2c, png_size
+from program import ASSETS, DATA, FASHION, FAST, PROGRAM, TINY, Case, l2c, png_size
 
 OPERATIONS = ["qkv", "attention", "proj", "fc1", "fc2", "residual_norm", "other_products", "other"]
 

@@ -11,7 +11,7 @@ import time
 import unittest
 
 import tensor_file
-from program_test import PROGRAM, Case
+from program import PROGRAM, Case
 
 SIZE, CLASSES = 12, 3
 

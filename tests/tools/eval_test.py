@@ -13,7 +13,7 @@ import time
 import unittest
 from pathlib import Path
 
-from program_test import ASSETS, FASHION, FAST, PROGRAM, Case, l2c
+from program import ASSETS, FASHION, FAST, PROGRAM, Case, l2c
 
 SIZE, CLASSES = 28, 10
 

@@ -13,7 +13,7 @@ import unittest
 from pathlib import Path
 
 import tensor_file
-from program_test import ASSETS, DATA, PROGRAM, TINY, Case, png_size
+from program import ASSETS, DATA, PROGRAM, TINY, Case, png_size
 
 CONFIG = {"input_size": 8, "patch_size": 4, "in_channels": 1, "hidden_size": 16, "depth": 2,
           "num_heads": 2, "num_classes": 2}
