@@ -67,8 +67,9 @@ eval: program ## measure the demo's policies again: quality, time, memory (hours
 	@scripts/eval.sh "$(BUILD)/tools/l2c/l2c"
 
 .PHONY: bench
-bench: configure ## build and run the benchmarks
-	@cmake --build $(BUILD) -j $(JOBS) --target bench
+bench: program ## how fast the demo model is here, and what its router really saves
+	@"$(BUILD)/tools/l2c/l2c" bench --model assets/fashion-mnist/dit.safetensors \
+	  --router assets/fashion-mnist/router20_fast.safetensors --cfg-scale 1.5 --batch 1,8 --dtype fp32,bf16 --profile
 
 .PHONY: compare
 compare: configure ## time l2c against PyTorch and Diffusers on this machine (2.7 GB download, an hour)

@@ -1,18 +1,15 @@
 // Times forward passes of a model, nothing else, and prints one JSON object: what
 // benchmarks/compare sets against PyTorch.
-#include <fmt/format.h>
 #include <l2c/torch/l2c.h>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <algorithm>
-#include <chrono>
-#include <ctime>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <vector>
+
+#include "measure.h"
 
 namespace {
 
@@ -28,12 +25,6 @@ struct Options {
   double seconds = 3;
 };
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const auto middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
 struct Inputs {
   at::Tensor x, t, y;
 };
@@ -47,12 +38,6 @@ Inputs make_inputs(const Options& options, const l2c::DenoiserInfo& info) {
   return {at::randn({options.batch, info.in_channels, info.input_size, info.input_size}),
           at::full({options.batch}, 500, at::kFloat),
           at::arange(options.batch, at::kLong).remainder(info.num_classes)};
-}
-
-double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
-
-double wall_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 std::shared_ptr<const l2c::DiT> open_model(const Options& options) {
@@ -75,27 +60,21 @@ nlohmann::ordered_json measure(const Options& options) {
   l2c::ComputeAllRunner runner;
   at::Tensor output;
   for (int i = 0; i < 3; ++i) output = model->forward(in.x, in.t, in.y, runner);
-  std::vector<double> cpu, wall;
-  const double end = wall_seconds() + options.seconds;
-  while (wall_seconds() < end || cpu.size() < 5) {
-    const double c = cpu_seconds();
-    const double w = wall_seconds();
-    output = model->forward(in.x, in.t, in.y, runner);
-    cpu.push_back(cpu_seconds() - c);
-    wall.push_back(wall_seconds() - w);
-  }
+  const auto measured = l2c::benchmarks::measure(
+      options.seconds, 5, [&] { output = model->forward(in.x, in.t, in.y, runner); });
   if (!options.output.empty()) {
     l2c::io::write_safetensors(options.output, {{"output", output.clone()}});
   }
+  const double wall = l2c::quantile(measured.wall, 0.5);
   const double gflop = 2e-9 * model->cost().total().truth * static_cast<double>(in.x.size(0));
-  return {{"cpu_seconds_per_forward", median(cpu)},
-          {"wall_seconds_per_forward", median(wall)},
-          {"gflop_per_second", gflop / median(wall)},
+  return {{"cpu_seconds_per_forward", l2c::quantile(measured.cpu, 0.5)},
+          {"wall_seconds_per_forward", wall},
+          {"gflop_per_second", gflop / wall},
           {"isa", l2c::ops::name(l2c::ops::cpu_isa())},
           {"dtype", options.dtype},
           {"batch", in.x.size(0)},
           {"threads", options.threads},
-          {"samples", cpu}};
+          {"samples", measured.cpu}};
 }
 
 }  // namespace

@@ -5,13 +5,11 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <algorithm>
-#include <chrono>
-#include <ctime>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <vector>
+
+#include "measure.h"
 
 namespace {
 
@@ -27,18 +25,6 @@ struct Options {
   int threads = 1;
   double seconds = 3;
 };
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const auto middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
-double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
-
-double wall_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 // One image for each row of the noise, labels 0, 1, ... in turn, all in one micro-batch.
 l2c::Request make_request(const Options& options, int classes) {
@@ -63,18 +49,11 @@ nlohmann::ordered_json measure(const Options& options) {
   const auto pipeline = l2c::Pipeline::load(options.model, load);
   const auto request = make_request(options, pipeline.summary().num_classes);
   l2c::Result result = pipeline.sample(request);  // warms up
-  std::vector<double> cpu, wall;
-  const double end = wall_seconds() + options.seconds;
-  while (wall_seconds() < end || cpu.empty()) {
-    const double c = cpu_seconds();
-    const double w = wall_seconds();
-    result = pipeline.sample(request);
-    cpu.push_back(cpu_seconds() - c);
-    wall.push_back(wall_seconds() - w);
-  }
+  const auto measured = l2c::benchmarks::measure(options.seconds, 1,
+                                                 [&] { result = pipeline.sample(request); });
   if (!options.output.empty()) l2c::save_latents(options.output, result.latents);
-  return {{"cpu_seconds_per_run", median(cpu)},
-          {"wall_seconds_per_run", median(wall)},
+  return {{"cpu_seconds_per_run", l2c::quantile(measured.cpu, 0.5)},
+          {"wall_seconds_per_run", l2c::quantile(measured.wall, 0.5)},
           {"ideal_speedup", result.stats.ideal_speedup},
           {"computed", result.stats.computed},
           {"reused", result.stats.reused},
@@ -83,7 +62,7 @@ nlohmann::ordered_json measure(const Options& options) {
           {"images", result.stats.images},
           {"steps", result.stats.steps},
           {"threads", options.threads},
-          {"samples", cpu}};
+          {"samples", measured.cpu}};
 }
 
 }  // namespace

@@ -6,9 +6,10 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
-#include "l2c/sampling/planning.h"
 #include "machine.h"
+#include "sampling_settings.h"
 
 namespace l2c {
 
@@ -82,18 +83,6 @@ Json json_of(const BenchmarkResult& result) {
   return json;
 }
 
-Json settings_json(const Request& request) {
-  const auto shape = plan_shape(1, request.spacing, request.steps, "");
-  return {
-      {"steps", shape.evaluations.size()},
-      {"spacing", shape.spacing},
-      {"sampler", request.sampler == SamplerKind::ddim ? "ddim" : "ddpm"},
-      {"eta", request.eta},
-      {"guidance", request.guidance},
-      {"guidance_channels", request.guidance_channels == GuidanceChannels::all ? "all" : "three"},
-      {"seed", request.seed}};
-}
-
 }  // namespace
 
 bool complete(const BenchmarkReport& report) {
@@ -106,6 +95,8 @@ bool complete(const BenchmarkReport& report) {
 
 std::string benchmark_json(const BenchmarkReport& report) {
   const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  Json settings = sampling_settings(report.request);
+  settings["seed"] = report.request.seed;
   Json machine = machine_json();
   machine["processors"] = std::thread::hardware_concurrency();
   Json json{{"command", report.command},
@@ -117,7 +108,7 @@ std::string benchmark_json(const BenchmarkReport& report) {
               {"architecture", report.model.architecture},
               {"fingerprint", report.model.fingerprint}}},
             {"policy", nullptr},
-            {"settings", settings_json(report.request)},
+            {"settings", std::move(settings)},
             {"combinations_planned", report.planned},
             {"combinations", Json::array()}};
   if (!report.policy.empty()) json["policy"] = report.policy;

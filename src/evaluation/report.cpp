@@ -4,8 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "l2c/sampling/planning.h"
 #include "machine.h"
+#include "sampling_settings.h"
 
 namespace l2c {
 
@@ -94,24 +94,16 @@ Json reference_json(const ReferenceStatistics& reference) {
 
 Json settings_json(const EvaluationReport& report) {
   const EvaluationOptions& options = report.options;
-  const Request& request = options.request;
-  const auto shape = plan_shape(1, request.spacing, request.steps, "");
   const auto inception = inception_blocks(options.images, options.quality);
-  return {
-      {"images", options.images},
-      {"seeds", options.seeds},
-      {"steps", shape.evaluations.size()},
-      {"spacing", shape.spacing},
-      {"sampler", request.sampler == SamplerKind::ddim ? "ddim" : "ddpm"},
-      {"eta", request.eta},
-      {"guidance", request.guidance},
-      {"guidance_channels", request.guidance_channels == GuidanceChannels::all ? "all" : "three"},
-      {"batch_size", request.batch_size},
-      {"neighbour", options.quality.neighbour},
-      {"inception_blocks", inception.blocks},
-      {"inception_block_images", inception.rows},
-      {"timing_rounds", options.timing_rounds},
-      {"timing_batch", timing_batch(options)}};
+  Json json{{"images", options.images}, {"seeds", options.seeds}};
+  json.update(sampling_settings(options.request));
+  json.update({{"batch_size", options.request.batch_size},
+               {"neighbour", options.quality.neighbour},
+               {"inception_blocks", inception.blocks},
+               {"inception_block_images", inception.rows},
+               {"timing_rounds", options.timing_rounds},
+               {"timing_batch", timing_batch(options)}});
+  return json;
 }
 
 }  // namespace
