@@ -3,7 +3,7 @@
 #   JOBS=N            compilers at once (default: cores, as far as memory allows)
 #   L2C_DEPS_DIR=DIR  where LibTorch is kept (default: ~/.cache/l2c, shared by all checkouts)
 #   LibTorch_ROOT=DIR a LibTorch >= 2.8 of your own instead
-#   COMPARE=ARGS      more arguments for make compare, e.g. COMPARE="--isa-limit avx512_bf16 --rounds 9"
+#   COMPARE=ARGS      what both parts of make compare take: --dtypes, --rounds, --seconds, --isa-limit, --python
 #   PREFIX=DIR        where `make install` puts l2c (default: /usr/local)
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -74,8 +74,8 @@ bench: program ## how fast the demo model is here, and what its router really sa
 .PHONY: compare
 compare: configure ## time l2c against PyTorch and Diffusers on this machine (2.7 GB download, an hour)
 	@cmake --build $(BUILD) -j $(JOBS) --target bench_forward bench_sampling
-	@python3 benchmarks/compare/run.py --l2c "$(BUILD)/benchmarks/bench_forward" $(COMPARE)
-	@python3 benchmarks/compare/sampling.py --l2c "$(BUILD)/benchmarks/bench_sampling" $(COMPARE)
+	@python3 benchmarks/compare/run.py --l2c "$(BUILD)/benchmarks/bench_forward" $(COMPARE) --out out/compare.json
+	@python3 benchmarks/compare/sampling.py --l2c "$(BUILD)/benchmarks/bench_sampling" $(COMPARE) --out out/compare-sampling.json
 
 .PHONY: format
 format: deps ## format the C++ files with the pinned clang-format

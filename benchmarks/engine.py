@@ -5,58 +5,40 @@
 
 bf16:   a forward and whole samples in bf16 against fp32 (relative error; PSNR).
 xl:     DiT-XL/2 with seeded weights, one image, DDIM 20 with guidance, with and without the published
-        router: seconds, peak memory. Minutes in bf16 with AMX, tens of minutes in fp32 without.
+        router in turn: seconds, peak memory, profile. A quarter of an hour on one core with AMX.
 linear: cost against steps and against images, five sizes each, with the line through them.
 memory: what an empty process, and one with each model loaded, takes.
 """
 
 import argparse
-import array
-import datetime
 import json
 import math
 import os
-import platform
 import statistics
-import struct
+import subprocess
 import sys
 import tempfile
-import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "compare"))
+import machine  # noqa: E402
+from outputs import read_tensor  # noqa: E402
 
 DEMO = "assets/fashion-mnist/dit.safetensors"
 
 
-def run(command, environment=None):
-    """Seconds, peak resident bytes and standard output of a command that must succeed."""
-    read, write = os.pipe()
-    start = time.monotonic()
-    child = os.fork()
-    if child == 0:
-        os.dup2(write, 1)
-        os.close(read)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # progress
-        os.execvpe(command[0], command, {**os.environ, **(environment or {})})
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        output = pipe.read()
-    _, status, usage = os.wait4(child, 0)
-    if status != 0:
-        sys.exit(f"{' '.join(command)}: exit status {os.waitstatus_to_exitcode(status)}")
-    return {"command": " ".join(command), "wall_seconds": time.monotonic() - start,
-            "cpu_seconds": usage.ru_utime + usage.ru_stime, "peak_bytes": usage.ru_maxrss * 1024,
-            "stdout": output}  # fmt: skip
-
-
-def read_floats(path, name):
-    """One fp32 tensor of a safetensors file, flat."""
-    with open(path, "rb") as file:
-        (size,) = struct.unpack("<Q", file.read(8))
-        entry = json.loads(file.read(size))[name]
-        if entry["dtype"] != "F32":
-            sys.exit(f"{path}: {name} is {entry['dtype']}, not F32")
-        begin, end = entry["data_offsets"]
-        file.seek(8 + size + begin)
-        return array.array("f", file.read(end - begin))
+def run(command):
+    """Standard output and peak resident bytes of a command that must succeed."""
+    with tempfile.TemporaryFile("w+") as errors:
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        with child.stdout:
+            output = child.stdout.read()
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode != 0:
+            errors.seek(0)
+            sys.exit(f"{' '.join(command)}: exit status {child.returncode}\n{errors.read()[-2000:]}")
+    return {"command": " ".join(command), "peak_bytes": usage.ru_maxrss * 1024, "stdout": output}
 
 
 def relative_error(values, reference):
@@ -88,13 +70,13 @@ class Engine:
     def latents(self, model, dtype, *options):
         file = os.path.join(self.scratch, f"{dtype}.safetensors")
         self.sample(model, "--dtype", dtype, "--save-latents", file, *options)
-        return read_floats(file, "latents")
+        return read_tensor(file, "latents").values
 
     def output(self, model, dtype, batch):
         file = os.path.join(self.scratch, f"forward-{dtype}.safetensors")
         run([self.forward, *model, "--dtype", dtype, "--batch", str(batch), "--threads", self.threads,
              "--seconds", "0", "--output", file])  # fmt: skip
-        return read_floats(file, "output")
+        return read_tensor(file, "output").values
 
 
 MODELS = {"demo": ["--model", DEMO], "DiT-S/2": ["--init", "seeded:1", "--arch", "DiT-S/2"],
@@ -115,17 +97,18 @@ def bf16(engine, _):
 
 
 def xl(engine, routers):
-    """DiT-XL/2, one image: everything computed, and both ways in one process (sample --compare)."""
-    router = os.path.join(routers, "DDIM20_router.pt")
-    result = {}
-    for dtype in ("bf16", "fp32"):
-        common = ("--dtype", dtype, "--labels", "207", "--steps", "20", "--cfg-scale", "4")
-        cached = ("--router", router, "--threshold", "0.1")
-        result[dtype] = {"full": engine.sample(MODELS["DiT-XL/2"], *common)}
-        if os.path.exists(router):
-            result[dtype]["router"] = engine.sample(MODELS["DiT-XL/2"], *common, *cached, "--compare")
-        else:
-            result[dtype]["router"] = f"skipped: there is no {router}"
+    """DiT-XL/2, one image: `l2c bench` of both ways in turn, and what the router changes in the picture."""
+    router = Path(routers) / "DDIM20_router.pt"
+    if not router.exists():
+        return f"skipped: there is no {router}"
+    cached = ("--router", str(router), "--threshold", "0.1", "--cfg-scale", "4")
+    report = os.path.join(engine.scratch, "bench.json")
+    run([engine.program, "bench", *MODELS["DiT-XL/2"], *cached, "--batch", "1", "--dtype", "bf16,fp32", "--threads",
+         engine.threads, "--runs", "3", "--profile", "--json", report])  # fmt: skip
+    with open(report) as file:
+        result = {"bench": json.load(file)}
+    pictures = engine.sample(MODELS["DiT-XL/2"], *cached, "--dtype", "bf16", "--labels", "207", "--compare")
+    result["psnr_db"] = pictures["stats"]["compare"]["psnr_db"]
     return result
 
 
@@ -165,13 +148,6 @@ def memory(engine, _):
 PARTS = {"bf16": bf16, "memory": memory, "linear": linear, "xl": xl}
 
 
-def machine():
-    with open("/proc/cpuinfo") as file:
-        names = [row.split(":", 1)[1].strip() for row in file if row.startswith("model name")]
-    return {"processor": names[0] if names else platform.processor(), "cores": len(names),
-            "load": os.getloadavg()}  # fmt: skip
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build/dev")
@@ -183,8 +159,7 @@ def main():
     unknown = set(options.parts.split(",")) - set(PARTS)
     if unknown:
         sys.exit(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    result = {"date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "command": sys.argv,
-              "machine": machine(), "threads": options.threads}  # fmt: skip
+    result = {"command": sys.argv, "machine": machine.describe(), "load": machine.load(), "threads": options.threads}
     with tempfile.TemporaryDirectory() as scratch:
         engine = Engine(options.build, scratch, options.threads)
         for part in options.parts.split(","):

@@ -8,6 +8,8 @@
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
 #include "measure.h"
 
@@ -19,7 +21,7 @@ struct Options {
   std::string noise;
   std::string output;
   std::string dtype = "fp32";
-  double threshold = 0.1;
+  std::optional<double> threshold{};
   double cfg_scale = 1.5;
   int steps = 20;
   int threads = 1;
@@ -36,8 +38,9 @@ l2c::Request make_request(const Options& options, int classes) {
   request.guidance = options.cfg_scale;
   request.batch_size = images;
   if (!options.router.empty()) {
-    request.cache =
-        std::make_shared<l2c::LearnedRouter>(l2c::Router::load(options.router), options.threshold);
+    auto router = l2c::Router::load(options.router);
+    const double threshold = options.threshold.value_or(router.info().threshold.value_or(0.1));
+    request.cache = std::make_shared<l2c::LearnedRouter>(std::move(router), threshold);
   }
   return request;
 }
@@ -72,7 +75,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Times runs of sampling and prints one JSON object."};
   app.add_option("--model", options.model)->capture_default_str();
   app.add_option("--router", options.router, "default: everything is computed");
-  app.add_option("--threshold", options.threshold)->capture_default_str();
+  app.add_option("--threshold", options.threshold, "default: the router's own, else 0.1");
   app.add_option("--noise", options.noise, "[images, C, S, S], \"x\" of a safetensors file")
       ->required();
   app.add_option("--output", options.output, "where to keep the last latents (safetensors)");

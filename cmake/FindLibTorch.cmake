@@ -89,7 +89,10 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::cpu)
   if(LibTorch_CUDA_FOUND)
     add_library(LibTorch::cuda INTERFACE IMPORTED)
     # The CUDA runtime for kernels of one's own: the one that LibTorch will load, never a second.
-    string(REGEX MATCH "libcudart\\.so[^ ]* => ([^ ]+)" _libtorch_cudart "${_libtorch_needs}")
+    string(REGEX MATCH "libcudart[^ ]*\\.so[^ ]* => (/[^ ]+)" _libtorch_cudart "${_libtorch_needs}")
+    if(NOT CMAKE_MATCH_1)
+      message(FATAL_ERROR "LibTorch's ${LibTorch_torch_cuda_LIBRARY} names no CUDA runtime (libcudart) that can be found")
+    endif()
     get_filename_component(LibTorch_cudart_LIBRARY "${CMAKE_MATCH_1}" REALPATH)
     get_filename_component(LibTorch_cudart_DIR "${LibTorch_cudart_LIBRARY}" DIRECTORY)
     # torch_cuda registers its kernels from initialisers: it must stay NEEDED although no symbol is used.

@@ -61,6 +61,11 @@ def run_or_stop(command):
         raise SystemExit(f"failed: {' '.join(map(str, command))}; see its message above, then run again")
 
 
+def available():
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def cores(threads):
     """The processor numbers that a contender with so many threads may use."""
     allowed = sorted(os.sched_getaffinity(0))

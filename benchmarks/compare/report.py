@@ -2,6 +2,7 @@
 """report.py RESULTS.json: the tables of a comparison, as Markdown. Standard library only."""
 
 import json
+import statistics
 import sys
 from pathlib import Path
 
@@ -19,6 +20,19 @@ def milliseconds(values):
 def times(values):
     s = summary(values)
     return f"{s['median']:.2f} ({s['low']:.2f}-{s['high']:.2f})"
+
+
+def mean_rows(cases):
+    """What all cases of a type say of a contender together: the geometric mean of the medians."""
+    medians = {}
+    for case in cases:
+        ours = case["contenders"][OURS]["cpu"]
+        for name, contender in case["contenders"].items():
+            if name != OURS and contender["threads"] == case["threads"]:
+                ratio = summary(ratios(contender["cpu"], ours))["median"]
+                medians.setdefault((case["dtype"], name), []).append(ratio)
+    for (dtype, name), values in medians.items():
+        yield [dtype, name, len(values), f"**{statistics.geometric_mean(values):.2f}**", f"{min(values):.2f}"]
 
 
 def row(cells):
@@ -97,6 +111,7 @@ def markdown(results):
     parts = ["\n".join(f"- {fact}" for fact in facts(results)),
              table(["model", "type", "batch", "threads", "contender", "CPU ms a forward", "wall ms",
                     "CPU time, l2c = 1", "difference to fp32"], [r for case in cases for r in case_rows(case)])]
+    parts.append(table(["type", "contender", "cases", "CPU time, l2c = 1: geometric mean", "least"], mean_rows(cases)))
     scaling = [r for case in cases for r in scaling_rows(case)]
     if scaling:
         parts.append(table(["model", "type", "batch", "l2c's threads", "speed-up (wall)", "CPU time, fewer = 1"],

@@ -12,12 +12,19 @@ class Series:
     wall: list = field(default_factory=list)
 
 
+def order(contenders, index):
+    """Each round begins with the next one, and every second goes backwards: what a contender leaves in the caches
+    serves none more than others."""
+    shift = index % len(contenders)
+    forwards = contenders[shift:] + contenders[:shift]
+    return forwards if index % 2 == 0 else forwards[:1] + forwards[:0:-1]
+
+
 def alternate(contenders, rounds, on_round=None):
     """{name: Series}: each round measures every contender once, each round in another order."""
     series = {contender.name: Series() for contender in contenders}
     for index in range(rounds):
-        shift = index % len(contenders)
-        for contender in contenders[shift:] + contenders[:shift]:
+        for contender in order(contenders, index):
             cpu, wall = contender.measure()
             series[contender.name].cpu.append(cpu)
             series[contender.name].wall.append(wall)

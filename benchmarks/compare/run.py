@@ -26,10 +26,17 @@ def parse_arguments(argv):
     parser.add_argument("--models", type=words, default="demo,DiT-S/2", help="demo, DiT-S/2, ..., F.safetensors")
     parser.add_argument("--batches", type=numbers, default="2,8", help="rows of a forward")
     parser.add_argument("--threads", type=numbers, default="1")
-    parser.add_argument("--scaling", type=int, default=2, metavar="N",
-                        help="where --threads has 1: l2c with N threads, too; 0: not (default: 2)")
+    parser.add_argument("--scaling", type=int, metavar="N",
+                        help="where --threads has 1: l2c with N threads, too; 0: not (default: 2 where there are two cores)")
     args = parser.parse_args(argv)
     session.check_common(parser, args, NAMES)
+    environment.cores(max(args.threads))
+    if 1 not in args.threads:
+        args.scaling = 0
+    elif args.scaling is None:
+        args.scaling = 2 if environment.available() > 1 else 0
+    elif args.scaling > environment.available():
+        parser.error(f"--scaling {args.scaling}: this process may use {environment.available()} cores")
     return args
 
 
@@ -90,7 +97,6 @@ class Forwards(session.Session):
 
 def main(argv):
     args = parse_arguments(argv)
-    environment.cores(max([*args.threads, args.scaling]))
     session.run(Forwards, args, argv, report.markdown)
 
 

@@ -117,6 +117,20 @@ double combined_gflops(const std::vector<MeasuredProduct>& layers) {
   return 1e-9 * all / seconds;
 }
 
+ProductCeiling faster(const ProductCeiling& a, const ProductCeiling& b) {
+  if (a.layers.size() != b.layers.size()) {
+    throw InputError(fmt::format("products of {} and of {} layers cannot be compared",
+                                 a.layers.size(), b.layers.size()));
+  }
+  ProductCeiling best = a;
+  for (std::size_t i = 0; i < best.layers.size(); ++i) {
+    best.layers[i].gflops = std::max(a.layers[i].gflops, b.layers[i].gflops);
+  }
+  best.gflops = combined_gflops(best.layers);
+  if (b.square.gflops > a.square.gflops) best.square = b.square;
+  return best;
+}
+
 ProductCeiling measure_product_ceiling(const ForwardCost& cost, const CeilingOptions& options,
                                        std::stop_token stop) {
   if (cost.layers.empty()) throw InputError("no layers: the model's costs do not name any");

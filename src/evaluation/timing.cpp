@@ -36,11 +36,7 @@ void summarize(std::vector<Timing>& timings, const std::vector<int>& images) {
   const auto& base = timings.front().seconds;
   for (std::size_t k = 0; k < timings.size(); ++k) {
     Timing& timing = timings[k];
-    std::vector<double> ratios;
-    for (std::size_t round = 0; round < base.size(); ++round) {
-      ratios.push_back(base[round] / timing.seconds[round]);
-    }
-    const auto speedup = summary(std::move(ratios));
+    const auto speedup = summary(round_ratios(base, timing.seconds));
     timing.speedup = speedup.median;
     timing.speedup_quartiles = speedup.quartiles;
     std::vector<double> per_image;
@@ -60,6 +56,16 @@ double quantile(std::vector<double> values, double share) {
   }
   std::sort(values.begin(), values.end());
   return sorted_quantile(values, share);
+}
+
+std::vector<double> round_ratios(const std::vector<double>& numerator,
+                                 const std::vector<double>& denominator) {
+  std::vector<double> ratios;
+  const std::size_t rounds = std::min(numerator.size(), denominator.size());
+  for (std::size_t round = 0; round < rounds; ++round) {
+    ratios.push_back(numerator[round] / denominator[round]);
+  }
+  return ratios;
 }
 
 std::vector<std::size_t> alternating_order(std::size_t round, std::size_t requests) {

@@ -76,6 +76,8 @@ class Alternation(Case):
         blocks = [turns[i:i + 3] for i in range(0, len(turns), 3)]
         self.assertEqual([sorted(block) for block in blocks], [sorted(everybody)] * 4)
         self.assertEqual([block[0] for block in blocks], ["l2c", "eager", "compile", "l2c"])
+        before = [turns[i - 1] for i in range(3, len(turns)) if turns[i] == "eager"]
+        self.assertGreater(len(set(before)), 1, "always behind the same one")
 
     def test_medians_and_ratios_are_taken_over_rounds(self):
         # The second round is three times as slow for everybody: no ratio may move.

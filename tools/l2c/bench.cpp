@@ -4,6 +4,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Validators.hpp>
 #include <algorithm>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,10 +18,10 @@
 #include "l2c/core/error.h"
 #include "l2c/evaluation/benchmark.h"
 #include "l2c/evaluation/benchmark_report.h"
-#include "l2c/io/file.h"
 #include "l2c/io/png.h"
 #include "l2c/models/dit_config.h"
 #include "l2c/sampling/planning.h"
+#include "report.h"
 
 namespace l2c::cli {
 
@@ -48,10 +49,7 @@ class Lines {
                            threads == 1 ? "" : "s")) {}
 
   void show(const BenchmarkProgress& progress) {
-    const int tenths = 10 * progress.done / std::max(progress.of, 1);
-    if (progress.doing == doing_ && tenths == tenths_) return;
-    doing_ = progress.doing;
-    tenths_ = tenths;
+    if (!due_.due(progress.doing, progress.done, progress.of)) return;
     const auto count =
         progress.of > 1 ? fmt::format(", {} of {}", progress.done, progress.of) : std::string();
     stderr_stream() << fmt::format("{}: {}{}\n", title_, progress.doing, count);
@@ -60,8 +58,7 @@ class Lines {
 
  private:
   std::string title_;
-  std::string doing_;
-  int tenths_ = -1;
+  TenthLines due_;
 };
 
 void check_numbers(const std::vector<int>& values, const char* what) {
@@ -124,13 +121,14 @@ bool measure(const BenchOptions& options, const Pipeline& pipeline, const std::s
   return true;
 }
 
-BenchmarkReport measure_all(const BenchOptions& options, const std::stop_token& stop) {
+// Fills the report combination by combination.
+void measure_all(const BenchOptions& options, BenchmarkReport& report,
+                 const std::stop_token& stop) {
   const Cache cache = make_cache(options.cache);
   check_cache(options, cache);
-  BenchmarkReport report{
-      .command = options.command,
-      .weights = options.pipeline.init.empty() ? options.pipeline.model : options.pipeline.init,
-      .policy = cache.policy ? cache.policy->name() : ""};
+  report.command = options.command;
+  report.weights = options.pipeline.init.empty() ? options.pipeline.model : options.pipeline.init;
+  report.policy = cache.policy ? cache.policy->name() : "";
   report.request = make_request(options.step, options.noise, cache);
   report.planned =
       static_cast<int>(options.dtypes.size() * options.threads.size() * options.batches.size());
@@ -141,15 +139,12 @@ BenchmarkReport measure_all(const BenchOptions& options, const std::stop_token& 
     report.model = pipeline.summary();
     if (!measure(options, pipeline, dtype, report, stop)) break;
   }
-  return report;
 }
 
 // Numbers before the picture: if that fails, they are not lost.
 void write_outputs(const BenchOptions& options, const BenchmarkReport& report) {
   if (!options.json.empty()) {
-    io::AtomicFile file(options.json);
-    file.write(benchmark_json(report) + "\n");
-    file.commit();
+    write_text(options.json, benchmark_json(report));
     say(fmt::format("wrote {}", options.json));
   }
   const bool any = std::any_of(report.results.begin(), report.results.end(),
@@ -164,10 +159,19 @@ void bench(BenchOptions options) {
   if (options.threads.empty()) options.threads = {build_info().threads};
   check(options);
   const Interrupt interrupt;
-  const auto report = measure_all(options, interrupt.token());
-  say(benchmark_table(report));
-  if (options.measure.profile) say(profile_table(report));
-  write_outputs(options, report);
+  BenchmarkReport report;
+  std::exception_ptr failure;
+  try {
+    measure_all(options, report, interrupt.token());
+  } catch (...) {  // a combination that fails does not take the others with it
+    failure = std::current_exception();
+  }
+  if (!report.results.empty()) {
+    say(benchmark_table(report));
+    if (options.measure.profile) say(profile_table(report));
+    write_outputs(options, report);
+  }
+  if (failure) std::rethrow_exception(failure);
   if (complete(report)) return;
   const auto done = std::count_if(report.results.begin(), report.results.end(),
                                   [](const auto& result) { return result.complete; });

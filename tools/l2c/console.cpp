@@ -64,6 +64,14 @@ void ProgressLine::print_line(const Progress& progress) {
                            progress.step, progress.of, progress.elapsed_seconds, progress.reused);
 }
 
+bool TenthLines::due(const std::string& doing, std::int64_t done, std::int64_t of) {
+  const std::int64_t tenths = 10 * done / std::max<std::int64_t>(of, 1);
+  if (doing == doing_ && tenths == tenths_) return false;
+  doing_ = doing;
+  tenths_ = tenths;
+  return true;
+}
+
 void show_training(const TrainingProgress& progress) {
   std::string line = fmt::format("step {} of {}:", progress.step, progress.of);
   for (const auto& [name, value] : progress.values) line += fmt::format(" {} {:.4g}", name, value);

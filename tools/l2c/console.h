@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <iosfwd>
 #include <string>
 #include <string_view>
@@ -37,6 +38,16 @@ class ProgressLine {
   bool drawn_ = false;
   int tenths_ = 0;
   std::chrono::steady_clock::time_point last_drawn_{};
+};
+
+// Whether a plain line is due: when something else is being done, and for each tenth of it.
+class TenthLines {
+ public:
+  bool due(const std::string& doing, std::int64_t done, std::int64_t of);
+
+ private:
+  std::string doing_;
+  std::int64_t tenths_ = -1;
 };
 
 // A line of a training's progress, on standard error.

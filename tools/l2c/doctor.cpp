@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "console.h"
 #include "l2c/core/build_info.h"
+#include "l2c/ops/cpu_isa.h"
 #include "report.h"
 
 namespace l2c::cli {
@@ -26,6 +27,7 @@ void doctor(bool json) {
                                      {"libtorch", info.libtorch},
                                      {"cpu_model", info.cpu_model},
                                      {"cpu_capability", info.cpu_capability},
+                                     {"cpu_isa", ops::name(ops::cpu_isa())},
                                      {"cpu_features", info.cpu_features},
                                      {"threads", info.threads},
                                      {"cuda_build", info.cuda_build},
@@ -38,6 +40,7 @@ void doctor(bool json) {
   say(fmt::format("CPU            {}", info.cpu_model.empty() ? "unknown" : info.cpu_model));
   say(fmt::format("CPU features   {}",
                   or_none(info.cpu_features, "none of those that matter here")));
+  say(fmt::format("CPU kernels    {} (L2C_CPU_ISA forces another)", ops::name(ops::cpu_isa())));
   say(fmt::format("threads        {} (--threads or OMP_NUM_THREADS changes it)", info.threads));
   say(fmt::format("CUDA           {}", info.cuda_build ? "this build has it" : "CPU-only build"));
   say(fmt::format("GPUs           {}", or_none(info.gpus, "none usable")));

@@ -39,22 +39,12 @@ struct EvalOptions {
   EvaluationOptions evaluation;
 };
 
-// A plain line for each tenth: an evaluation takes long enough to be left alone with its log.
-class TenthLines {
- public:
-  void show(const EvaluationProgress& progress) {
-    const auto tenths = 10 * progress.done / std::max<std::int64_t>(progress.of, 1);
-    if (progress.doing == doing_ && tenths == tenths_) return;
-    doing_ = progress.doing;
-    tenths_ = tenths;
-    stderr_stream() << fmt::format("{}: {} of {}, {:.1f} s\n", doing_, progress.done, progress.of,
-                                   progress.elapsed_seconds);
-  }
-
- private:
-  std::string doing_;
-  std::int64_t tenths_ = -1;
-};
+// An evaluation takes long enough to be left alone with its log.
+void show(TenthLines& lines, const EvaluationProgress& progress) {
+  if (!lines.due(progress.doing, progress.done, progress.of)) return;
+  stderr_stream() << fmt::format("{}: {} of {}, {:.1f} s\n", progress.doing, progress.done,
+                                 progress.of, progress.elapsed_seconds);
+}
 
 // The command that does the same, for the report.
 std::string command_text(const EvalOptions& o) {
@@ -90,15 +80,13 @@ void eval(EvalOptions options) {
   const auto reference = kept_reference(
       options.work, *data, *classifier, {},
       [&](std::int64_t done, std::int64_t of) {
-        lines.show({.doing = "reference", .done = done, .of = of, .elapsed_seconds = 0});
+        show(lines, {.doing = "reference", .done = done, .of = of, .elapsed_seconds = 0});
       },
       interrupt.token());
   const auto report = evaluate(
       pipeline, *classifier, reference, policies, options.evaluation, options.work,
-      [&](const EvaluationProgress& progress) { lines.show(progress); }, interrupt.token());
-  io::AtomicFile file(options.out);
-  file.write(report_json(report, command_text(options)) + "\n");
-  file.commit();
+      [&](const EvaluationProgress& progress) { show(lines, progress); }, interrupt.token());
+  write_text(options.out, report_json(report, command_text(options)));
   say(report_table(report));
   say(fmt::format("compared with {}\nwrote {}", reference.data, options.out));
 }

@@ -102,10 +102,14 @@ std::string json_text(const nlohmann::ordered_json& json) {
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
-void write_json(const std::string& path, const nlohmann::ordered_json& json) {
+void write_text(const std::string& path, const std::string& text) {
   io::AtomicFile file(path);
-  file.write(json_text(json) + "\n");
+  file.write(text + "\n");
   file.commit();
+}
+
+void write_json(const std::string& path, const nlohmann::ordered_json& json) {
+  write_text(path, json_text(json));
 }
 
 }  // namespace l2c::cli

@@ -29,7 +29,8 @@ nlohmann::ordered_json stats_json(const RunStats& stats,
 // Indented. Bytes that are not UTF-8 (file and tensor names may hold them) are replaced.
 std::string json_text(const nlohmann::ordered_json& json);
 
-// Writes JSON aside and renames. Throws InputError, RunError.
+// Write aside and rename: a text with a line break behind it, and JSON. Throw InputError, RunError.
+void write_text(const std::string& path, const std::string& text);
 void write_json(const std::string& path, const nlohmann::ordered_json& json);
 
 }  // namespace l2c::cli

@@ -25,7 +25,7 @@ struct OperationShare {
 struct RunProfile {
   double cpu_seconds = 0;  // of the whole process during the run
   double wall_seconds = 0;
-  std::vector<OperationShare> operations;  // their seconds sum up to cpu_seconds
+  std::vector<OperationShare> operations;  // their seconds sum up to cpu_seconds or, by the clocks' grain, a little more
 };
 
 // Runs with everything computed, or with reuse.
@@ -60,7 +60,7 @@ struct BenchmarkOptions {
   int runs = 10;                    // with the cache, and as many without
   std::optional<double> seconds{};  // no more runs begin after so many, but for the first ones
   bool profile = false;             // one more run each, by operation; CPU only
-  double ceiling_seconds = 0.25;    // for each product that is measured alone
+  double ceiling_seconds = 0.125;   // for each product measured alone, before the runs and after
 };
 
 // Throws InputError: runs < 1, seconds not above 0, a profile of a GPU.
@@ -73,11 +73,11 @@ struct BenchmarkProgress {
 };
 using BenchmarkProgressFunction = std::function<void(const BenchmarkProgress&)>;
 
-// Measures the products, makes a run of each kind to warm up (whose peak of memory is taken, after
+// Measures the products (again at the end: the faster counts), makes a run of each kind to warm up (whose peak of memory is taken, after
 // free memory went back to the system), then runs in turn: what slows the machine down for a while
 // slows down both. With the threads that set_threads() allows. A stop gives what there is so far,
-// not complete. Throws InputError (request, options), what
-// Pipeline::sample throws otherwise. One at a time in a process.
+// not complete. Throws InputError (request, options), what Pipeline::sample throws otherwise. One at
+// a time in a process.
 BenchmarkResult benchmark(const Pipeline& pipeline, const BenchmarkCase& bench_case,
                           const BenchmarkOptions& options = {},
                           const BenchmarkProgressFunction& progress = {},
@@ -85,15 +85,18 @@ BenchmarkResult benchmark(const Pipeline& pipeline, const BenchmarkCase& bench_c
 
 // What follows from the runs' seconds; there must be at least one.
 struct BenchmarkNumbers {
-  double p50 = 0, p95 = 0;  // seconds of a run
+  double p50 = 0, p95 = 0;  // seconds of a run; between two runs on the straight line
   double seconds_per_step = 0;
   double images_per_second = 0;
   double gflops = 0;      // of what really ran: operations that the cache saved are not counted
-  double of_ceiling = 0;  // gflops / those of the products alone
+  // gflops / those of the products alone. The former count attention and the rest, the latter the
+  // dense layers of the blocks.
+  double of_ceiling = 0;
 };
 BenchmarkNumbers numbers(const BenchmarkResult& result, const BenchmarkRuns& runs);
 
-// Median seconds with everything computed / with the cache; nullopt when either was not measured.
+// Seconds with everything computed / with the cache, the median over the rounds; nullopt when there
+// is no round of both.
 std::optional<double> realised_speedup(const BenchmarkResult& result);
 
 }  // namespace l2c

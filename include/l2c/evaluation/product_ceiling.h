@@ -41,6 +41,10 @@ struct CeilingOptions {
 ProductCeiling measure_product_ceiling(const ForwardCost& cost, const CeilingOptions& options,
                                        std::stop_token stop = {});
 
+// Of two measurements of the same products the faster one of each. Throws InputError when they are
+// of different products.
+ProductCeiling faster(const ProductCeiling& a, const ProductCeiling& b);
+
 // The layers' speed together. Throws InputError without layers.
 double combined_gflops(const std::vector<MeasuredProduct>& layers);
 

@@ -20,6 +20,11 @@ struct Quartiles {
 // the median, 1 the largest. Throws InputError without values and for shares outside 0 ... 1.
 double quantile(std::vector<double> values, double share);
 
+// numerator / denominator round by round, as many as both have: what slows a whole round down
+// cancels.
+std::vector<double> round_ratios(const std::vector<double>& numerator,
+                                 const std::vector<double>& denominator);
+
 // Which of the requests 0, 1, ... comes when in a round (from 0): each round begins with the next
 // one, and every second goes backwards.
 std::vector<std::size_t> alternating_order(std::size_t round, std::size_t requests);
