@@ -52,8 +52,8 @@ nlohmann::ordered_json measure(const Options& options) {
   const auto pipeline = l2c::Pipeline::load(options.model, load);
   const auto request = make_request(options, pipeline.summary().num_classes);
   l2c::Result result = pipeline.sample(request);  // warms up
-  const auto measured = l2c::benchmarks::measure(options.seconds, 1,
-                                                 [&] { result = pipeline.sample(request); });
+  const auto measured =
+      l2c::benchmarks::measure(options.seconds, 1, [&] { result = pipeline.sample(request); });
   if (!options.output.empty()) l2c::save_latents(options.output, result.latents);
   return {{"cpu_seconds_per_run", l2c::quantile(measured.cpu, 0.5)},
           {"wall_seconds_per_run", l2c::quantile(measured.wall, 0.5)},

@@ -64,6 +64,19 @@ int CachePlan::cache_step_branches() const {
          static_cast<int>(std::count(cache_step_.begin(), cache_step_.end(), std::uint8_t{1}));
 }
 
+bool CachePlan::ever_reused(int unit) const {
+  for (int evaluation = 0; evaluation < evaluations_; ++evaluation) {
+    if (!computes(evaluation, unit)) return true;
+  }
+  return false;
+}
+
+int CachePlan::ever_reused() const {
+  int units = 0;
+  for (int unit = 0; unit < units_; ++unit) units += ever_reused(unit) ? 1 : 0;
+  return units;
+}
+
 int CachePlan::peak_stored() const {
   int held = 0;
   int peak = 0;

@@ -99,13 +99,12 @@ class Benchmark {
 
   ProductCeiling products(int done) {
     report("products", done, 2);
-    return measure_product_ceiling(
-        pipeline_.cost(),
-        {.samples = static_cast<std::int64_t>(samples_of(case_.request)),
-         .dtype = case_.dtype,
-         .device = case_.device,
-         .seconds_each = options_.ceiling_seconds},
-        stop_);
+    return measure_product_ceiling(pipeline_.cost(),
+                                   {.samples = static_cast<std::int64_t>(samples_of(case_.request)),
+                                    .dtype = case_.dtype,
+                                    .device = case_.device,
+                                    .seconds_each = options_.ceiling_seconds},
+                                   stop_);
   }
 
   void warm_up() {

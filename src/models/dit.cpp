@@ -137,7 +137,10 @@ at::Tensor DiT::embed_patches(const at::Tensor& x) const {
 
 at::Tensor DiT::embed_tokens(const at::Tensor& x) const {
   at::Tensor patches = embed_patches(x);
-  if (at::GradMode::is_enabled()) return patches + weights_.pos_embed;
+  // Under autocast patches are bf16, but the sum must be fp32.
+  if (at::GradMode::is_enabled() || patches.scalar_type() != at::kFloat) {
+    return patches + weights_.pos_embed;
+  }
   return patches.add_(weights_.pos_embed);  // nobody else has seen them
 }
 

@@ -1,18 +1,10 @@
 #include "packer.h"
 
+#include <c10/util/accumulate.h>
+
 #include <algorithm>
 
 namespace l2c {
-
-namespace {
-
-std::int64_t elements(const std::vector<std::int64_t>& shape) {
-  std::int64_t product = 1;
-  for (const auto size : shape) product *= size;
-  return product;
-}
-
-}  // namespace
 
 Packer::Packer(const WeightSource& source, at::Device device,
                std::optional<at::ScalarType> products)
@@ -44,7 +36,8 @@ void Packer::layer(const std::vector<std::string>& names, ops::Linear& target,
   for (const auto& name : names) rows += shapes.at(name + ".weight").front();
   const auto& shape = shapes.at(names.front() + ".weight");
   auto& [builder, goal] = layers_.emplace_back(
-      ops::LinearBuilder(rows, elements(shape) / shape.front(), device_, products), &target);
+      ops::LinearBuilder(rows, c10::multiply_integers(shape) / shape.front(), device_, products),
+      &target);
   std::int64_t first = 0;
   for (const auto& name : names) {
     places_[name + ".weight"] = [&into = builder, first](const at::Tensor& values) {
@@ -63,7 +56,8 @@ at::Tensor Packer::widened(const at::Tensor& stored) {
   if (!memory_.defined()) {
     std::int64_t largest = 0;
     for (const auto& [name, shape] : source_.shapes()) {
-      if (source_.dtype(name) != at::kFloat) largest = std::max(largest, elements(shape));
+      if (source_.dtype(name) != at::kFloat)
+        largest = std::max(largest, c10::multiply_integers(shape));
     }
     memory_ = at::empty({largest}, at::kFloat);
   }

@@ -24,12 +24,6 @@ typename Map::const_iterator entry(const Map& map, const std::string& name,
   return found;
 }
 
-std::int64_t elements(const std::vector<std::int64_t>& shape) {
-  std::int64_t product = 1;
-  for (const auto size : shape) product *= size;
-  return product;
-}
-
 // r, in place, turned into the weight that the rule makes of it.
 void apply_rule(at::Tensor& r, const std::string& name) {
   constexpr double small = 0.02;
@@ -102,12 +96,13 @@ at::Tensor SeededWeights::tensor(const std::string& name) const {
   const at::NoGradGuard no_grad;
   if (!memory_.defined()) {
     std::int64_t largest = 0;
-    for (const auto& [other, shape] : shapes_) largest = std::max(largest, elements(shape));
+    for (const auto& [other, shape] : shapes_)
+      largest = std::max(largest, c10::multiply_integers(shape));
     memory_ = at::empty({largest}, at::kFloat);
   }
   const std::vector<std::int64_t>& shape = found->second;
   const auto number = static_cast<std::uint64_t>(std::distance(shapes_.begin(), found));
-  at::Tensor result = memory_.narrow(0, 0, elements(shape)).view(shape);
+  at::Tensor result = memory_.narrow(0, 0, c10::multiply_integers(shape)).view(shape);
   result.normal_(0, 1, at::detail::createCPUGenerator(seed_ * 100000 + number));
   apply_rule(result, name);
   return result;

@@ -3,6 +3,7 @@
 #include <ATen/autocast_mode.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
+#include "attention_heads.h"
 #include "cpu/operations.h"
 #include "cuda/operations.h"
 
@@ -11,13 +12,8 @@ namespace l2c::ops {
 namespace {
 
 at::Tensor attention(const at::Tensor& qkv, int heads) {
-  const auto rows = qkv.size(0);
-  const auto tokens = qkv.size(1);
-  const auto width = qkv.size(2) / 3;
-  const auto split =
-      qkv.reshape({rows, tokens, 3, heads, width / heads}).permute({2, 0, 3, 1, 4}).unbind(0);
-  const auto mixed = at::scaled_dot_product_attention(split[0], split[1], split[2]);
-  return mixed.transpose(1, 2).reshape({rows, tokens, width});
+  const auto [q, k, v] = split_heads(qkv, heads);
+  return merge_heads(at::scaled_dot_product_attention(q, k, v));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "l2c/ops/linear.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <string>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "cpu/operations.h"
 #include "cuda/operations.h"
 #include "l2c/core/error.h"
+#include "l2c/ops/linear_builder.h"
 #include "l2c/ops/workspace.h"
 
 namespace l2c::ops {
@@ -52,6 +54,10 @@ at::Tensor packed_linear(const Linear& layer, const at::Tensor& x, at::Tensor ou
     shape.back() = packed.out;
     out = empty(shape, rows.options());
   }
+  if (out.numel() != rows.size(0) * packed.out) {
+    throw Error(fmt::format("{} rows of {} do not fit into [{}]", rows.size(0), packed.out,
+                            fmt::join(out.sizes(), ", ")));
+  }
   // A view, never a reshape: a copy of a strided `out` would swallow the result.
   at::Tensor out_rows = out.view({-1, packed.out});
   cpu::linear(layer, rows, out_rows, activation);
@@ -74,19 +80,13 @@ at::Tensor linear_gelu(const Linear& layer, const at::Tensor& x, Activation acti
 }  // namespace
 
 Linear prepared(const Linear& layer, at::ScalarType dtype) {
-  if (dtype != at::kFloat && dtype != at::kBFloat16) {
-    throw Error(
-        fmt::format("layers are prepared in fp32 or bf16, not in {}", c10::toString(dtype)));
-  }
   const at::NoGradGuard no_grad;
-  Linear result;
-  if (layer.weight.is_cpu()) {
-    result.packed = cpu::pack(layer.weight, dtype);
-    if (layer.bias.defined()) result.bias = layer.bias.to(at::kFloat);
-  } else {
-    result.weight = layer.weight.to(dtype).contiguous();  // as cublasLt's epilogues ask for
-    if (layer.bias.defined()) result.bias = layer.bias.to(dtype).contiguous();
-  }
+  const std::int64_t out = layer.weight.size(0);
+  LinearBuilder builder(out, layer.weight.size(1), layer.weight.device(), dtype);
+  builder.weight(0, layer.weight.to(at::kFloat));
+  builder.bias(0, layer.bias.defined() ? layer.bias.to(at::kFloat) : at::zeros({out}));
+  Linear result = builder.take();
+  if (!layer.bias.defined()) result.bias = {};
   return result;
 }
 

@@ -1,6 +1,7 @@
 #include "l2c/ops/linear_builder.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
@@ -28,18 +29,21 @@ LinearBuilder::LinearBuilder(std::int64_t out, std::int64_t in, at::Device devic
   }
 }
 
-void LinearBuilder::check(std::int64_t first, const at::Tensor& rows) const {
-  if (first >= 0 && first + rows.size(0) <= out_ && rows.scalar_type() == at::kFloat &&
-      (rows.dim() == 1 || (rows.dim() == 2 && rows.size(1) == in_))) {
+void LinearBuilder::check(std::int64_t first, const at::Tensor& rows, bool of_weight) const {
+  const bool fits = of_weight ? rows.dim() == 2 && rows.size(1) == in_ : rows.dim() == 1;
+  if (fits && first >= 0 && first + rows.size(0) <= out_ && rows.scalar_type() == at::kFloat) {
     return;
   }
-  throw Error(fmt::format("rows {} to {} ({}) do not belong to a layer [{}, {}]", first,
-                          first + rows.size(0), c10::toString(rows.scalar_type()), out_, in_));
+  const std::int64_t count = rows.dim() > 0 ? rows.size(0) : 0;
+  throw Error(fmt::format("rows {} to {} [{}] ({}) do not belong to the {} of a layer [{}, {}]",
+                          first, first + count, fmt::join(rows.sizes(), ", "),
+                          c10::toString(rows.scalar_type()), of_weight ? "weight" : "bias", out_,
+                          in_));
 }
 
 void LinearBuilder::weight(std::int64_t first, const at::Tensor& rows) {
   const at::NoGradGuard no_grad;
-  check(first, rows);
+  check(first, rows, /*of_weight=*/true);
   if (layer_.packed) {
     pack(first, rows.to(at::kCPU).contiguous());
   } else {
@@ -50,7 +54,7 @@ void LinearBuilder::weight(std::int64_t first, const at::Tensor& rows) {
 
 void LinearBuilder::bias(std::int64_t first, const at::Tensor& values) {
   const at::NoGradGuard no_grad;
-  check(first, values);
+  check(first, values, /*of_weight=*/false);
   layer_.bias.narrow(0, first, values.size(0)).copy_(values);
   bias_rows_ += values.size(0);
 }

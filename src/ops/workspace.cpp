@@ -70,7 +70,7 @@ class WorkspacePool {
     ++blocks_;
     // Coming back must not fail: the room for it is made now.
     auto& same_size = free_[bytes];
-    same_size.reserve(same_size.size() + blocks_);
+    same_size.reserve(blocks_);
     return block.release();
   }
 

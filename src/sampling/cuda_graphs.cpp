@@ -60,13 +60,19 @@ class CudaRecorder final : public GraphRecorder {
     at::cuda::CUDAEvent before;
     before.record(current);
     before.block(stream_);
-    {
+    const auto rejoin = [&] {
+      at::cuda::CUDAEvent after;
+      after.record(stream_);
+      after.block(current);
+    };
+    try {
       const c10::cuda::CUDAStreamGuard stream_guard(stream_);
       work();
+    } catch (...) {
+      rejoin();  // what is queued still uses memory that the caller is about to free
+      throw;
     }
-    at::cuda::CUDAEvent after;
-    after.record(stream_);
-    after.block(current);
+    rejoin();
   }
 
   void capture(at::cuda::CUDAGraph& graph, const Work& work) {

@@ -38,7 +38,7 @@ class Calls {
       executor_ = &job.graphs->start(job.model, planned->plan(), labels, noise);
     }
   }
-  ForwardExecutor& operator*() { return *executor_; }
+  ForwardExecutor& executor() { return *executor_; }
 
  private:
   CacheStore store_;
@@ -97,7 +97,7 @@ DenoiseResult denoise(const DenoiseJob& job, const at::Tensor& noise, const at::
     ops::Workspace workspace;
     const ops::WorkspaceScope scope(workspace);
     Calls calls(job, shape, noise, batch_labels(job, labels));
-    ForwardExecutor& executor = *calls;
+    ForwardExecutor& executor = calls.executor();
     FiniteCheck finite;
     for (const Evaluation& evaluation : shape.evaluations) {
       check_stop(job, evaluation);

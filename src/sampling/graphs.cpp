@@ -27,13 +27,6 @@ Mask mask_of(const CachePlan& plan, int evaluation) {
   return mask;
 }
 
-bool ever_reused(const CachePlan& plan, int unit) {
-  for (int evaluation = 0; evaluation < plan.evaluations(); ++evaluation) {
-    if (!plan.computes(evaluation, unit)) return true;
-  }
-  return false;
-}
-
 // Computes and reuses as a mask says. A computed branch that has a slot goes there whether the next
 // evaluation reads it or not: what is kept is then no part of what a graph depends on.
 class MaskRunner final : public BranchRunner {
@@ -66,7 +59,7 @@ class GraphSet::Planned final : public ForwardExecutor {
         store_(rows, model.info().tokens, model.info().width,
                x.options().dtype(model.branch_dtype())) {
     for (int unit = 0; unit < plan_.units(); ++unit) {
-      slots_.push_back(ever_reused(plan_, unit) ? store_.slot({.unit = unit}) : at::Tensor());
+      slots_.push_back(plan_.ever_reused(unit) ? store_.slot({.unit = unit}) : at::Tensor());
     }
     output_ = at::empty({rows, model.info().out_channels, x.size(2), x.size(3)}, x.options());
   }

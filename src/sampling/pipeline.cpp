@@ -77,8 +77,9 @@ class Run {
         stop_(std::move(stop)),
         prepared_(prepare(request, model.info())),
         computed_by_unit_(static_cast<std::size_t>(2 * model.info().blocks), 0),
-        batch_size_(batch_size()),
-        graphs_(make_graphs(request, model.device())) {}
+        plan_(policy_of(request).plan(shape())),
+        graphs_(make_graphs(request, model.device())),
+        batch_size_(batch_size()) {}
 
   Result operator()() {
     const auto images = static_cast<std::int64_t>(prepared_.labels.size());
@@ -157,15 +158,15 @@ class Run {
   }
 
   [[nodiscard]] int batch_size() const {
-    if (request_.memory_limit == 0) return request_.batch_size;
-    const DenoiserInfo& info = model_.info();
-    const auto plan = policy_of(request_).plan(shape());
-    // A policy that decides as it goes may store everything.
-    const int stored = plan ? plan->peak_stored() : 2 * info.blocks;
-    return fitting_batch(
-        request_.memory_limit,
-        bytes_per_image(info, model_.branch_dtype(), prepared_.guidance.on(), stored),
-        request_.batch_size);
+    return fitting_batch(request_.memory_limit,
+                         bytes_per_image(model_, prepared_.guidance.on(), most_stored()),
+                         request_.batch_size);
+  }
+
+  [[nodiscard]] int most_stored() const {
+    // A policy that decides as it goes may store everything; graphs keep all their slots.
+    if (!plan_) return 2 * model_.info().blocks;
+    return graphs_ ? plan_->ever_reused() : plan_->peak_stored();
   }
 
   RunStats stats() {
@@ -181,9 +182,7 @@ class Run {
     stats.reused = 2 * info.blocks * stats.steps - stats.computed;
     stats.ideal_speedup = ideal_speedup(static_cast<double>(stats.steps) * stats.images);
     stats.cache_bytes = cache_bytes_;
-    if (const auto plan = policy_of(request_).plan(shape())) {
-      stats.cache_step_branches = plan->cache_step_branches();
-    }
+    if (plan_) stats.cache_step_branches = plan_->cache_step_branches();
     return stats;
   }
 
@@ -208,8 +207,9 @@ class Run {
   double denoise_seconds_ = 0;
   std::vector<std::int64_t> computed_by_unit_;  // over all images
   std::int64_t cache_bytes_ = 0;
-  int batch_size_;
+  std::optional<CachePlan> plan_;     // none: the policy decides as it goes
   std::unique_ptr<GraphSet> graphs_;  // null: none
+  int batch_size_;
 };
 
 }  // namespace

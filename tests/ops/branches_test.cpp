@@ -2,6 +2,7 @@
 #include "l2c/ops/branches.h"
 
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "l2c/core/error.h"
@@ -10,6 +11,9 @@
 
 namespace l2c {
 namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
 
 struct BranchShape {
   std::int64_t samples, tokens, heads, size, hidden;
@@ -99,7 +103,29 @@ TEST(Branches, OfPlainLayersAreDifferentiable) {
   ops::mlp_branch(fc1, fc2, ops::Gelu::tanh, x).sum().backward();
   EXPECT_GT(x.grad().abs().sum().item<double>(), 0);
   const auto packed = ops::prepared(fc1, at::kFloat);
-  EXPECT_THROW((void)ops::mlp_branch(packed, packed, ops::Gelu::tanh, x), Error);
+  EXPECT_THAT([&] { (void)ops::mlp_branch(packed, packed, ops::Gelu::tanh, x); },
+              ThrowsMessage<Error>(HasSubstr("load it unprepared")));
+}
+
+TEST(Branches, OfLayersThatDoNotFitAreRefused) {
+  const at::NoGradGuard no_grad;
+  const auto layer = [](std::int64_t out, std::int64_t in) {
+    return ops::prepared(random_layer(out, in), at::kFloat);
+  };
+  const auto x = at::randn({2, 3, 8});
+  const auto fc1 = layer(12, 8), fc2 = layer(8, 12);
+  const auto mlp = [&](const ops::Linear& second, const at::Tensor& out) {
+    return [&, out] { (void)ops::mlp_branch(fc1, second, ops::Gelu::tanh, x, out); };
+  };
+  const auto other = layer(8, 11);
+  EXPECT_THAT(mlp(other, {}), ThrowsMessage<Error>(HasSubstr("[12, 8] and [8, 11]")));
+  EXPECT_THAT(mlp(fc2, at::zeros({2, 2, 8})),
+              ThrowsMessage<Error>(HasSubstr("[2, 3, 8], but was to go to [2, 2, 8]")));
+  const auto narrow = layer(16, 8), proj = layer(8, 8);
+  EXPECT_THAT([&] { (void)ops::attention_branch(narrow, proj, 2, x); },
+              ThrowsMessage<Error>(HasSubstr("[16, 8] and [8, 8]")));
+  EXPECT_THAT([&] { (void)ops::linear(fc1, x, at::zeros({5, 12})); },
+              ThrowsMessage<Error>(HasSubstr("6 rows of 12")));
 }
 
 }  // namespace

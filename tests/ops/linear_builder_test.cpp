@@ -76,6 +76,10 @@ TEST(LinearBuilder, Refusals) {
               ThrowsMessage<Error>(HasSubstr("do not belong")));
   EXPECT_THAT([&] { builder.weight(0, rows.to(at::kHalf)); },
               ThrowsMessage<Error>(HasSubstr("Half")));
+  EXPECT_THAT([&] { builder.weight(0, at::ones({4})); },
+              ThrowsMessage<Error>(AllOf(HasSubstr("[4]"), HasSubstr("the weight of a layer"))));
+  EXPECT_THAT([&] { builder.bias(0, rows); }, ThrowsMessage<Error>(HasSubstr("the bias of")));
+  EXPECT_THAT([&] { builder.bias(0, at::ones({})); }, ThrowsMessage<Error>(HasSubstr("the bias")));
   builder.weight(0, rows);
   builder.bias(0, at::ones({10}));
   EXPECT_THAT([&] { (void)builder.take(); },

@@ -1,5 +1,8 @@
 // A run asks the system for large memory in its first step alone.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <tuple>
 
 #include "l2c/cache/policies.h"
 #include "l2c/core/error.h"
@@ -15,14 +18,25 @@
 namespace l2c {
 namespace {
 
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
 // The latents of the run below take 8 KiB, guided 16: what solvers make is not counted.
 constexpr std::size_t large = 24 << 10;
 
-class DenoiseMemory : public ::testing::TestWithParam<at::ScalarType> {};
+class DenoiseMemory : public ::testing::TestWithParam<std::tuple<at::ScalarType, int>> {
+ protected:
+  void SetUp() override { at::set_num_threads(std::get<1>(GetParam())); }
+  void TearDown() override { at::set_num_threads(before_); }
+  at::ScalarType dtype() const { return std::get<0>(GetParam()); }
+
+ private:
+  int before_ = at::get_num_threads();
+};
 
 TEST_P(DenoiseMemory, AfterTheFirstStepNothingLargeIsAllocated) {
   auto& counting = test::CountingAllocator::installed();
-  const auto model = DiT::load(test::tiny_config(), test::tiny_checkpoint(), at::kCPU, GetParam());
+  const auto model = DiT::load(test::tiny_config(), test::tiny_checkpoint(), at::kCPU, dtype());
   const Schedule schedule = make_schedule("ddim10");
   const EveryN every_second(2);
   std::vector<int> requests;
@@ -47,7 +61,7 @@ TEST_P(DenoiseMemory, AfterTheFirstStepNothingLargeIsAllocated) {
 
 TEST_P(DenoiseMemory, ALimitMakesSmallerBatchesAndIsKept) {
   auto& counting = test::CountingAllocator::installed();
-  const auto model = DiT::load(test::tiny_config(), test::tiny_checkpoint(), at::kCPU, GetParam());
+  const auto model = DiT::load(test::tiny_config(), test::tiny_checkpoint(), at::kCPU, dtype());
   const Pipeline pipeline(model);
   Request request;
   request.labels = {1, 2, 3, 4, 5, 6, 7};
@@ -56,7 +70,7 @@ TEST_P(DenoiseMemory, ALimitMakesSmallerBatchesAndIsKept) {
   const auto whole = pipeline.sample(request);
   EXPECT_EQ(whole.stats.batch_size, 16);
   const int stored = 2 * test::tiny_config().depth;
-  const auto one = bytes_per_image(model->info(), GetParam(), /*guided=*/true, stored);
+  const auto one = bytes_per_image(*model, /*guided=*/true, stored);
   request.memory_limit = 3 * one + one / 2;
   counting.count_from(0);
   const auto parts = pipeline.sample(request);
@@ -65,10 +79,15 @@ TEST_P(DenoiseMemory, ALimitMakesSmallerBatchesAndIsKept) {
   EXPECT_GE(counting.peak(), request.memory_limit / 4) << "the bound is far from the truth";
   EXPECT_EQ(parts.latents.values, whole.latents.values);
   request.memory_limit = one - 1;
-  EXPECT_THROW((void)pipeline.sample(request), InputError);
+  const auto sample = [&] { (void)pipeline.sample(request); };
+  EXPECT_THAT(sample, ThrowsMessage<InputError>(HasSubstr("one image takes up to")));
+  request.memory_limit = -1;
+  EXPECT_THAT(sample, ThrowsMessage<InputError>(HasSubstr("give at least 0")));
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, DenoiseMemory, ::testing::Values(at::kFloat, at::kBFloat16));
+INSTANTIATE_TEST_SUITE_P(Types, DenoiseMemory,
+                         ::testing::Combine(::testing::Values(at::kFloat, at::kBFloat16),
+                                            ::testing::Values(1, 2, 5)));
 
 }  // namespace
 }  // namespace l2c

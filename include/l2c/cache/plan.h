@@ -54,6 +54,9 @@ class CachePlan {
   [[nodiscard]] int computed() const;
   [[nodiscard]] int reused() const;
   [[nodiscard]] int cache_step_branches() const;  // units * number of cache steps
+  // Whether any evaluation reuses the unit, and how many such units there are.
+  [[nodiscard]] bool ever_reused(int unit) const;
+  [[nodiscard]] int ever_reused() const;
   // The largest number of branch outputs stored at the same time, when each is stored as it is
   // computed and dropped after its last read.
   [[nodiscard]] int peak_stored() const;

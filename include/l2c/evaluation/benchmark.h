@@ -25,7 +25,8 @@ struct OperationShare {
 struct RunProfile {
   double cpu_seconds = 0;  // of the whole process during the run
   double wall_seconds = 0;
-  std::vector<OperationShare> operations;  // their seconds sum up to cpu_seconds or, by the clocks' grain, a little more
+  std::vector<OperationShare>
+      operations;  // their seconds sum up to cpu_seconds or, by the clocks' grain, a little more
 };
 
 // Runs with everything computed, or with reuse.
@@ -73,11 +74,11 @@ struct BenchmarkProgress {
 };
 using BenchmarkProgressFunction = std::function<void(const BenchmarkProgress&)>;
 
-// Measures the products (again at the end: the faster counts), makes a run of each kind to warm up (whose peak of memory is taken, after
-// free memory went back to the system), then runs in turn: what slows the machine down for a while
-// slows down both. With the threads that set_threads() allows. A stop gives what there is so far,
-// not complete. Throws InputError (request, options), what Pipeline::sample throws otherwise. One at
-// a time in a process.
+// Measures the products (again at the end: the faster counts), makes a run of each kind to warm up
+// (whose peak of memory is taken, after free memory went back to the system), then runs in turn:
+// what slows the machine down for a while slows down both. With the threads that set_threads()
+// allows. A stop gives what there is so far, not complete. Throws InputError (request, options),
+// what Pipeline::sample throws otherwise. One at a time in a process.
 BenchmarkResult benchmark(const Pipeline& pipeline, const BenchmarkCase& bench_case,
                           const BenchmarkOptions& options = {},
                           const BenchmarkProgressFunction& progress = {},
@@ -88,7 +89,7 @@ struct BenchmarkNumbers {
   double p50 = 0, p95 = 0;  // seconds of a run; between two runs on the straight line
   double seconds_per_step = 0;
   double images_per_second = 0;
-  double gflops = 0;      // of what really ran: operations that the cache saved are not counted
+  double gflops = 0;  // of what really ran: operations that the cache saved are not counted
   // gflops / those of the products alone. The former count attention and the rest, the latter the
   // dense layers of the blocks.
   double of_ceiling = 0;

@@ -20,6 +20,7 @@ class LinearBuilder {
                 std::optional<at::ScalarType> products);
 
   // Rows first, first + 1, ... of the weight: [count, in], fp32, copied. Every row is given once.
+  // Throws Error for another shape or type and for rows that the layer does not have.
   void weight(std::int64_t first, const at::Tensor& rows);
   // The same of the bias: [count].
   void bias(std::int64_t first, const at::Tensor& values);
@@ -34,7 +35,7 @@ class LinearBuilder {
   };
   void pack(std::int64_t first, const at::Tensor& rows);
   void pack_later(std::int64_t first, const at::Tensor& rows);
-  void check(std::int64_t first, const at::Tensor& rows) const;
+  void check(std::int64_t first, const at::Tensor& rows, bool of_weight) const;
 
   std::int64_t out_, in_;
   std::int64_t weight_rows_ = 0, bias_rows_ = 0;  // given so far

@@ -70,12 +70,15 @@ void mlp_branch(const Linear& fc1, const Linear& fc2, Activation activation, con
     multiply(down, Operation::fc2);
     return;
   }
-  const std::int64_t chunk = std::min(rows, rows_in_cache(*fc1.packed, *fc2.packed, type));
+  // No more than a thread's share: its memory is made for every thread.
+  const std::int64_t block = k.row_block(type);
+  const std::int64_t share = (rows / most_participants() / block + 1) * block;
+  const std::int64_t chunk = std::min({rows, share, rows_in_cache(*fc1.packed, *fc2.packed, type)});
   const std::int64_t bytes = line(chunk * up.n * bytes_of(type));
   const at::Tensor scratch = memory(bytes);
   auto* const hidden = scratch.data_ptr<std::uint8_t>();
   Profile* const profile = open_profile();
-  in_blocks(rows, k.row_block(type), grain(2 * up.k * up.n),
+  in_blocks(rows, block, grain(2 * up.k * up.n),
             [&](std::int64_t first, std::int64_t last, int participant) {
               for (std::int64_t row = first; row < last; row += chunk) {
                 const std::int64_t end = std::min(last, row + chunk);

@@ -71,9 +71,10 @@ struct Kernels {
   const char* name;
   // 32-bit words of a packed [n, k] matrix.
   std::size_t (*packed_words)(std::int64_t n, std::int64_t k, Element element);
-  // Packs columns [first, last) of the product, which are rows of the contiguous fp32 weight [n,
-  // k], rounding to `element`; first is a multiple of column_block.
-  void (*pack)(const float* weight, std::int64_t n, std::int64_t k, Element element,
+  // Packs columns [first, last) of the product, which are these rows of the fp32 weight [n, k]:
+  // `rows` points to the first of them, and they are contiguous. Rounds to `element`; first is a
+  // multiple of column_block.
+  void (*pack)(const float* rows, std::int64_t n, std::int64_t k, Element element,
                std::int64_t first_column, std::int64_t last_column, std::uint32_t* packed);
   // Columns [first, last) of the product; first is a multiple of column_block.
   void (*product)(const Product& product, std::int64_t first_column, std::int64_t last_column);

@@ -44,8 +44,13 @@ Product product_of(const Linear& layer, std::int64_t rows, Element out, Activati
 
 Product rows_of(const Product& product, std::int64_t first, std::int64_t last) {
   Product part = product;
-  part.a = static_cast<const char*>(product.a) + first * product.a_stride * bytes_of(product.in);
-  part.c = static_cast<char*>(product.c) + first * product.c_stride * bytes_of(product.out);
+  // Either may still be missing.
+  if (product.a != nullptr) {
+    part.a = static_cast<const char*>(product.a) + first * product.a_stride * bytes_of(product.in);
+  }
+  if (product.c != nullptr) {
+    part.c = static_cast<char*>(product.c) + first * product.c_stride * bytes_of(product.out);
+  }
   part.m = last - first;
   return part;
 }
@@ -111,14 +116,8 @@ bool usable(const at::Tensor& tensor) {
          tensor.is_contiguous() && tensor.numel() > 0;
 }
 
-PackedWeight pack(const at::Tensor& weight, at::ScalarType dtype) {
-  PackedWeight packed = empty_packed(weight.size(0), weight.size(1), dtype);
-  pack_rows(packed, 0, weight.to(at::kFloat).contiguous());
-  return packed;
-}
-
 PackedWeight empty_packed(std::int64_t out, std::int64_t in, at::ScalarType dtype) {
-  const Element type = dtype == at::kFloat ? Element::fp32 : Element::bf16;
+  const Element type = element(dtype);
   const std::size_t words = kernels().packed_words(out, in, type);
   return {.in = in,
           .out = out,
@@ -128,17 +127,13 @@ PackedWeight empty_packed(std::int64_t out, std::int64_t in, at::ScalarType dtyp
 
 void pack_rows(PackedWeight& packed, std::int64_t first, const at::Tensor& rows) {
   const Kernels& k = kernels();
-  const Element type = packed.dtype == at::kFloat ? Element::fp32 : Element::bf16;
+  const Element type = element(packed.dtype);
   auto* const words = reinterpret_cast<std::uint32_t*>(packed.words.data_ptr<std::int32_t>());
-  // The kernel wants the whole matrix's address, but reads these rows of it alone. As a number: an
-  // address outside of `rows` is none that a pointer may hold.
-  const auto row_bytes = static_cast<std::uintptr_t>(packed.in) * sizeof(float);
-  const auto start = reinterpret_cast<std::uintptr_t>(rows.const_data_ptr<float>()) -
-                     static_cast<std::uintptr_t>(first) * row_bytes;
-  const auto* const matrix = reinterpret_cast<const float*>(start);
+  const float* const values = rows.const_data_ptr<float>();
   in_blocks(rows.size(0), k.column_block, grain(8 * packed.in),
             [&](std::int64_t begin, std::int64_t end, int /*participant*/) {
-              k.pack(matrix, packed.out, packed.in, type, first + begin, first + end, words);
+              k.pack(values + begin * packed.in, packed.out, packed.in, type, first + begin,
+                     first + end, words);
             });
 }
 

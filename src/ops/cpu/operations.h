@@ -1,7 +1,6 @@
 // The CPU kernels on tensors: shapes, types and threads. Callers have checked usable().
 #pragma once
 
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -15,9 +14,7 @@ namespace l2c::ops::cpu {
 // who would differentiate.
 bool usable(const at::Tensor& tensor);
 
-PackedWeight pack(const at::Tensor& weight, at::ScalarType dtype);
-
-// The same in parts: memory for [out, in], and rows (fp32, contiguous, CPU) put into it as the
+// Packing in parts: memory for [out, in], and rows (fp32, contiguous, CPU) put into it as the
 // weight's rows from `first` on. `first` is a multiple of kernels().column_block, and so is the
 // number of rows, unless they are the weight's last.
 PackedWeight empty_packed(std::int64_t out, std::int64_t in, at::ScalarType dtype);
@@ -39,8 +36,8 @@ void mlp_branch(const Linear& fc1, const Linear& fc2, Activation activation, con
 
 using Pending = std::vector<std::pair<BranchValue, at::Tensor>>;
 
-// Adds what is pending to tokens [N, T, D] (fp32, contiguous), and gives their norm in `out`, if
-// one is asked for.
+// Adds what is pending to tokens [N, T, D] (fp32, contiguous); add_and_norm() returns their norm,
+// of type `dtype`.
 bool usable(const at::Tensor& tokens, const Pending& pending);
 bool usable(const Modulation& modulation);
 void add(at::Tensor& tokens, const Pending& pending);

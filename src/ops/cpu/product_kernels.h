@@ -37,12 +37,12 @@ std::int64_t panel_width(std::int64_t first, std::int64_t n) {
 }
 
 template <class V, class E>
-void pack_panel(const float* weight, std::int64_t n, std::int64_t k, std::int64_t first,
+void pack_panel(const float* rows, std::int64_t n, std::int64_t k, std::int64_t first,
                 std::uint32_t* packed) {
   const std::int64_t width = panel_width<V, E>(first, n);
   packed += panel_offset<V, E>(first, k);
   for (std::int64_t column = 0; column < width; ++column) {
-    const float* const row = first + column < n ? weight + (first + column) * k : nullptr;
+    const float* const row = first + column < n ? rows + column * k : nullptr;
     for (std::int64_t q = 0; q < words_of<V, E>(k); ++q) {
       E parts[per_word<E>] = {};
       for (std::int64_t i = 0; i < per_word<E>; ++i) {
@@ -60,20 +60,20 @@ void pack_panel(const float* weight, std::int64_t n, std::int64_t k, std::int64_
 }
 
 template <class V, class E>
-void pack_columns(const float* weight, std::int64_t n, std::int64_t k, std::int64_t first,
+void pack_columns(const float* rows, std::int64_t n, std::int64_t k, std::int64_t first,
                   std::int64_t last, std::uint32_t* packed) {
   for (std::int64_t column = first; column < last; column += panel_columns<V, E>) {
-    pack_panel<V, E>(weight, n, k, column, packed);
+    pack_panel<V, E>(rows + (column - first) * k, n, k, column, packed);
   }
 }
 
 template <class V>
-void pack(const float* weight, std::int64_t n, std::int64_t k, Element element, std::int64_t first,
+void pack(const float* rows, std::int64_t n, std::int64_t k, Element element, std::int64_t first,
           std::int64_t last, std::uint32_t* packed) {
   if (element == Element::fp32) {
-    pack_columns<V, float>(weight, n, k, first, last, packed);
+    pack_columns<V, float>(rows, n, k, first, last, packed);
   } else {
-    pack_columns<V, Bf16>(weight, n, k, first, last, packed);
+    pack_columns<V, Bf16>(rows, n, k, first, last, packed);
   }
 }
 
@@ -201,14 +201,14 @@ template <class V, class E>
 void multiply_columns(const Product& product, std::int64_t first, std::int64_t last) {
   if constexpr (HasMatrixUnit<V, E>) {
     V::multiply(product, first, last);
-    return;
-  }
-  // Rows that stay in the second cache while all panels pass.
-  constexpr std::int64_t block = 32 * V::tile_rows;
-  for (std::int64_t row = 0; row < product.m; row += block) {
-    const std::int64_t end = row + block < product.m ? row + block : product.m;
-    for (std::int64_t column = first; column < last; column += panel_columns<V, E>) {
-      multiply_panel<V, E>(product, row, end, column);
+  } else {
+    // Rows that stay in the second cache while all panels pass.
+    constexpr std::int64_t together = 32 * V::tile_rows;
+    for (std::int64_t row = 0; row < product.m; row += together) {
+      const std::int64_t end = row + together < product.m ? row + together : product.m;
+      for (std::int64_t column = first; column < last; column += panel_columns<V, E>) {
+        multiply_panel<V, E>(product, row, end, column);
+      }
     }
   }
 }

@@ -16,7 +16,7 @@ constexpr int most_result_tiles = 5;
 
 // Queries that do not fill their tiles, with zeros around them.
 struct PaddedQueries {
-  alignas(64) Bf16 values[tile * tile_k * most_query_tiles];
+  alignas(64) Bf16 values[unit_rows * tile_k * most_query_tiles];
 };
 
 template <int Tiles>
@@ -24,10 +24,10 @@ void load_queries(const Head<Bf16>& head, std::int64_t row, std::int64_t rows,
                   PaddedQueries& padded) {
   const Bf16* first = head.queries + row * head.stride;
   std::int64_t stride = head.stride;
-  if (rows < tile || head.size % tile_k != 0) {
+  if (rows < unit_rows || head.size % tile_k != 0) {
     const std::int64_t left = head.size - (Tiles - 1) * tile_k;
     const auto last = static_cast<__mmask32>((std::uint64_t{1} << left) - 1);
-    for (std::int64_t r = 0; r < tile; ++r) {
+    for (std::int64_t r = 0; r < unit_rows; ++r) {
       for (int t = 0; t < Tiles; ++t) {
         const __mmask32 there = r >= rows ? 0 : t == Tiles - 1 ? last : ~__mmask32{0};
         _mm512_store_si512(padded.values + (r * Tiles + t) * tile_k,
@@ -47,8 +47,8 @@ void load_queries(const Head<Bf16>& head, std::int64_t row, std::int64_t rows,
 template <int Tiles, bool Odd>
 __attribute__((always_inline)) inline void score(const std::uint32_t* keys, std::int64_t stride,
                                                  float* scores) {
-  constexpr int line = tile * 4;
-  const std::int64_t step = tile * stride / 4;
+  constexpr int line = unit_rows * 4;
+  const std::int64_t step = unit_rows * stride / 4;
   // The instructions' operands must be literals.
   if constexpr (Odd) {
     _tile_zero(1);
@@ -75,13 +75,13 @@ __attribute__((always_inline)) inline void score(const std::uint32_t* keys, std:
 template <class V>
 struct Exponents {
   typename V::Floats factor;
-  typename V::Floats sums[tile];
+  typename V::Floats sums[unit_rows];
 
   __attribute__((always_inline)) void add(const float* scores, __mmask16 there, Bf16* weights,
                                           std::int64_t stride) {
 #pragma GCC unroll 16
-    for (int r = 0; r < tile; ++r) {
-      auto e = rough_power_of_two<V>(V::mul(V::load(scores + r * tile), factor));
+    for (int r = 0; r < unit_rows; ++r) {
+      auto e = rough_power_of_two<V>(V::mul(V::load(scores + r * unit_rows), factor));
       e = _mm512_maskz_mov_ps(there, e);
       sums[r] = V::add(sums[r], e);
       V::store(weights + r * stride, e);
@@ -93,39 +93,39 @@ struct Exponents {
 // small that values were clamped; the weights are of no use then.
 template <class V, int Tiles>
 bool weigh(const Head<Bf16>& head, float* inverses) {
-  alignas(64) float scores[2][tile * tile];
+  alignas(64) float scores[2][unit_rows * unit_rows];
   Exponents<V> exponents{.factor = V::set(head.scale * 1.44269504F), .sums = {}};
   for (auto& sum : exponents.sums) sum = V::set(0);
   const auto keys_at = [&](std::int64_t key) {
-    const std::int64_t panel = key / block * block;
+    const std::int64_t panel = key / block_rows * block_rows;
     return head.keys + panel_offset<V, Bf16>(panel, head.size) + (key - panel);
   };
   const auto stride_at = [&](std::int64_t key) {
-    return panel_width<V, Bf16>(key / block * block, head.tokens) * 4;
+    return panel_width<V, Bf16>(key / block_rows * block_rows, head.tokens) * 4;
   };
   const auto weigh_tile = [&](std::int64_t key, const float* of) __attribute__((always_inline)) {
     const std::int64_t left = head.tokens - key;
-    exponents.add(of, left < tile ? V::first(left) : __mmask16(0xFFFF), head.weights + key,
+    exponents.add(of, left < unit_rows ? V::first(left) : __mmask16(0xFFFF), head.weights + key,
                   head.padded);
   };
   score<Tiles, false>(keys_at(0), stride_at(0), scores[0]);
   std::int64_t key = 0;
-  for (; key + tile < head.tokens; key += block) {
-    score<Tiles, true>(keys_at(key + tile), stride_at(key), scores[1]);
+  for (; key + unit_rows < head.tokens; key += block_rows) {
+    score<Tiles, true>(keys_at(key + unit_rows), stride_at(key), scores[1]);
     weigh_tile(key, scores[0]);
-    if (key + block < head.tokens) {
-      score<Tiles, false>(keys_at(key + block), stride_at(key + block), scores[0]);
+    if (key + block_rows < head.tokens) {
+      score<Tiles, false>(keys_at(key + block_rows), stride_at(key + block_rows), scores[0]);
     }
-    weigh_tile(key + tile, scores[1]);
+    weigh_tile(key + unit_rows, scores[1]);
   }
   if (key < head.tokens) {
     weigh_tile(key, scores[0]);
-    for (int r = 0; r < tile; ++r) {  // what completes the last 32 weights
-      V::store(head.weights + r * head.padded + key + tile, V::set(0));
+    for (int r = 0; r < unit_rows; ++r) {  // what completes the last 32 weights
+      V::store(head.weights + r * head.padded + key + unit_rows, V::set(0));
     }
   }
   bool fine = true;
-  for (int r = 0; r < tile; ++r) {
+  for (int r = 0; r < unit_rows; ++r) {
     const float sum = V::sum(exponents.sums[r]);
     fine = fine && sum > 0x1p-60F && sum < 0x1p100F;
     inverses[r] = 1 / sum;
@@ -141,7 +141,7 @@ __attribute__((always_inline)) inline void mix_step(const Bf16* weights, std::in
   _tile_loadd(7, values[0], value_strides[0]);
   _tile_dpbf16ps(0, 6, 7);
   if constexpr (Tiles >= 2) {
-    _tile_loadd(7, values[0] + tile, value_strides[0]);
+    _tile_loadd(7, values[0] + unit_rows, value_strides[0]);
     _tile_dpbf16ps(1, 6, 7);
   }
   if constexpr (Tiles >= 3) {
@@ -149,7 +149,7 @@ __attribute__((always_inline)) inline void mix_step(const Bf16* weights, std::in
     _tile_dpbf16ps(2, 6, 7);
   }
   if constexpr (Tiles >= 4) {
-    _tile_loadd(7, values[1] + tile, value_strides[1]);
+    _tile_loadd(7, values[1] + unit_rows, value_strides[1]);
     _tile_dpbf16ps(3, 6, 7);
   }
   if constexpr (Tiles >= 5) {
@@ -165,8 +165,8 @@ void mix(const Head<Bf16>& head, float* sums) {
   const std::uint32_t* values[panels];
   std::int64_t strides[panels];
   for (int p = 0; p < panels; ++p) {
-    values[p] = head.values + panel_offset<V, Bf16>(p * block, head.tokens);
-    strides[p] = panel_width<V, Bf16>(p * block, head.size) * 4;
+    values[p] = head.values + panel_offset<V, Bf16>(p * block_rows, head.tokens);
+    strides[p] = panel_width<V, Bf16>(p * block_rows, head.size) * 4;
   }
   _tile_zero(0);
   if constexpr (Tiles >= 2) _tile_zero(1);
@@ -175,14 +175,14 @@ void mix(const Head<Bf16>& head, float* sums) {
   if constexpr (Tiles >= 5) _tile_zero(4);
   for (std::int64_t key = 0; key < head.tokens; key += tile_k) {
     mix_step<Tiles>(head.weights + key, head.padded * 2, values, strides);
-    for (int p = 0; p < panels; ++p) values[p] += tile * strides[p] / 4;
+    for (int p = 0; p < panels; ++p) values[p] += unit_rows * strides[p] / 4;
   }
-  constexpr int line = Tiles * tile * 4;
+  constexpr int line = Tiles * unit_rows * 4;
   _tile_stored(0, sums, line);
-  if constexpr (Tiles >= 2) _tile_stored(1, sums + tile, line);
-  if constexpr (Tiles >= 3) _tile_stored(2, sums + 2 * tile, line);
-  if constexpr (Tiles >= 4) _tile_stored(3, sums + 3 * tile, line);
-  if constexpr (Tiles >= 5) _tile_stored(4, sums + 4 * tile, line);
+  if constexpr (Tiles >= 2) _tile_stored(1, sums + unit_rows, line);
+  if constexpr (Tiles >= 3) _tile_stored(2, sums + 2 * unit_rows, line);
+  if constexpr (Tiles >= 4) _tile_stored(3, sums + 3 * unit_rows, line);
+  if constexpr (Tiles >= 5) _tile_stored(4, sums + 4 * unit_rows, line);
 }
 
 template <class V>
@@ -221,12 +221,12 @@ void mix_by_size(const Head<Bf16>& head, std::int64_t tiles, float* sums) {
 // or its scores need the shift.
 template <class V>
 bool attend_tiles(const Head<Bf16>& head, std::int64_t row, std::int64_t rows) {
-  const std::int64_t tiles = (head.size + tile - 1) / tile;
+  const std::int64_t tiles = (head.size + unit_rows - 1) / unit_rows;
   if (tiles > most_result_tiles) return false;
   Shapes shapes;
-  shapes.set(block);  // 16 rows in every tile
-  alignas(64) float sums[tile * tile * most_result_tiles];
-  float inverses[tile];
+  shapes.set(block_rows);  // 16 rows in every tile
+  alignas(64) float sums[unit_rows * unit_rows * most_result_tiles];
+  float inverses[unit_rows];
   if (!weigh_by_size<V>(head, row, rows, inverses)) return false;
   asm volatile("" ::: "memory");
   mix_by_size<V>(head, tiles, sums);
@@ -234,8 +234,9 @@ bool attend_tiles(const Head<Bf16>& head, std::int64_t row, std::int64_t rows) {
     const auto inverse = V::set(inverses[r]);
     Bf16* const out = head.out + (row + r) * head.out_stride;
     for (std::int64_t t = 0; t < tiles; ++t) {
-      store_columns<V>(out + t * tile, V::mul(V::load(sums + (r * tiles + t) * tile), inverse),
-                       head.size - t * tile);
+      store_columns<V>(out + t * unit_rows,
+                       V::mul(V::load(sums + (r * tiles + t) * unit_rows), inverse),
+                       head.size - t * unit_rows);
     }
   }
   return true;

@@ -16,10 +16,10 @@
 namespace l2c::ops::cpu {
 namespace {
 
-constexpr std::int64_t tile = 16;              // rows of a tile, and columns of 32 bits
-constexpr std::int64_t block = 2 * tile;       // rows and columns of a result's block
-constexpr std::int64_t tile_k = 2 * tile;      // bf16 values in a tile's row
-constexpr std::int64_t group_bytes = 1 << 19;  // weights that stay in the second cache
+constexpr std::int64_t unit_rows = 16;              // rows of a tile, and columns of 32 bits
+constexpr std::int64_t block_rows = 2 * unit_rows;  // rows and columns of a result's block
+constexpr std::int64_t tile_k = 2 * unit_rows;      // bf16 values in a tile's row
+constexpr std::int64_t group_bytes = 1 << 19;       // weights that stay in the second cache
 
 // The unit's registers of shape, in the layout that the processor reads.
 struct alignas(64) TileShapes {
@@ -43,13 +43,13 @@ class Shapes {
     if (rows == rows_) return;
     rows_ = rows;
     TileShapes shapes;
-    const std::int64_t upper = rows < tile ? rows : tile;
+    const std::int64_t upper = rows < unit_rows ? rows : unit_rows;
     for (int i = 0; i < 6; ++i) {
       const bool is_upper = i == 0 || i == 1 || i == 4;
       put(shapes, i, is_upper ? upper : rows - upper);
     }
-    put(shapes, 6, tile);
-    put(shapes, 7, tile);
+    put(shapes, 6, unit_rows);
+    put(shapes, 7, unit_rows);
     asm volatile("" ::: "memory");
     _tile_loadconfig(&shapes);
   }
@@ -79,7 +79,7 @@ class Tail {
   [[nodiscard]] const Bf16* values() const { return values_; }
 
  private:
-  alignas(64) Bf16 values_[block * tile_k];
+  alignas(64) Bf16 values_[block_rows * tile_k];
 };
 
 // A finished block on its way to the product's output.
@@ -99,16 +99,17 @@ __attribute__((always_inline)) inline void leave_row(Leaving& l) {
     const auto x = activated<V, Out>(V::load(sums), activation);
     return l.row_scale == nullptr ? x : V::mul(x, V::set(*l.row_scale));
   };
-  if (l.columns == block) {
+  if (l.columns == block_rows) {
     const auto left = value(l.sums);
-    const auto right = value(l.sums + tile);
+    const auto right = value(l.sums + unit_rows);
     V::store(out, left);
-    V::store(out + tile, right);
+    V::store(out + unit_rows, right);
   } else {
     store_columns<V>(out, value(l.sums), l.columns);
-    if (l.columns > tile) store_columns<V>(out + tile, value(l.sums + tile), l.columns - tile);
+    if (l.columns > unit_rows)
+      store_columns<V>(out + unit_rows, value(l.sums + unit_rows), l.columns - unit_rows);
   }
-  l.sums += block;
+  l.sums += block_rows;
   l.out += l.stride;
   if (l.row_scale != nullptr) ++l.row_scale;
   --l.rows;
@@ -128,17 +129,17 @@ struct Operands {
 template <int Rows, int Columns>
 __attribute__((always_inline)) inline void step(const Bf16* a, std::int64_t a_stride,
                                                 const std::uint32_t* weights) {
-  constexpr std::int64_t w_stride = Columns * tile * 4;
+  constexpr std::int64_t w_stride = Columns * unit_rows * 4;
   const auto* const upper = reinterpret_cast<const char*>(a);
   _tile_loadd(6, weights, w_stride);
   _tile_loadd(4, upper, a_stride);
   _tile_dpbf16ps(0, 4, 6);
   if constexpr (Columns == 2) {
-    _tile_loadd(7, weights + tile, w_stride);
+    _tile_loadd(7, weights + unit_rows, w_stride);
     _tile_dpbf16ps(1, 4, 7);
   }
   if constexpr (Rows == 2) {
-    _tile_loadd(5, upper + tile * a_stride, a_stride);
+    _tile_loadd(5, upper + unit_rows * a_stride, a_stride);
     _tile_dpbf16ps(2, 5, 6);
     if constexpr (Columns == 2) _tile_dpbf16ps(3, 5, 7);
   }
@@ -148,9 +149,9 @@ template <int Rows, int Columns>
 void start_sums(const float* bias) {
   if (bias != nullptr) {  // the same row again and again
     _tile_loadd(0, bias, 0);
-    if constexpr (Columns == 2) _tile_loadd(1, bias + tile, 0);
+    if constexpr (Columns == 2) _tile_loadd(1, bias + unit_rows, 0);
     if constexpr (Rows == 2) _tile_loadd(2, bias, 0);
-    if constexpr (Rows == 2 && Columns == 2) _tile_loadd(3, bias + tile, 0);
+    if constexpr (Rows == 2 && Columns == 2) _tile_loadd(3, bias + unit_rows, 0);
   } else {
     _tile_zero(0);
     if constexpr (Columns == 2) _tile_zero(1);
@@ -163,17 +164,17 @@ void start_sums(const float* bias) {
 template <int Rows, int Columns>
 void store_sums(float* sums, std::int64_t stride) {
   _tile_stored(0, sums, stride * 4);
-  if constexpr (Columns == 2) _tile_stored(1, sums + tile, stride * 4);
-  if constexpr (Rows == 2) _tile_stored(2, sums + tile * stride, stride * 4);
+  if constexpr (Columns == 2) _tile_stored(1, sums + unit_rows, stride * 4);
+  if constexpr (Rows == 2) _tile_stored(2, sums + unit_rows * stride, stride * 4);
   if constexpr (Rows == 2 && Columns == 2) {
-    _tile_stored(3, sums + tile * stride + tile, stride * 4);
+    _tile_stored(3, sums + unit_rows * stride + unit_rows, stride * 4);
   }
 }
 
 // The sums of one block, while the block before leaves.
 template <class V, class Out, Activation activation, int Rows, int Columns>
 void sum_block(const Operands& operands, Leaving leaving, float* sums, std::int64_t stride) {
-  constexpr std::int64_t step_words = tile * Columns * tile;
+  constexpr std::int64_t step_words = unit_rows * Columns * unit_rows;
   const int steps = static_cast<int>(operands.steps) + (operands.tail != nullptr ? 1 : 0);
   const int pace = (leaving.rows + steps - 1) / steps;
   const auto leave = [&]() __attribute__((always_inline)) {
@@ -244,19 +245,19 @@ class BlockProduct {
                       .steps = product_.k / tile_k,
                       .weights = nullptr,
                       .bias = nullptr};
-    for (std::int64_t column = first; column < last; column += block) {
+    for (std::int64_t column = first; column < last; column += block_rows) {
       const std::int64_t left = product_.n - column;
-      const std::int64_t columns = left < block ? left : block;
+      const std::int64_t columns = left < block_rows ? left : block_rows;
       operands.weights = product_.weights + panel_offset<V, Bf16>(column, product_.k);
       operands.bias = bias(column, columns);
-      if (unit_stores_ && columns % tile == 0) {
+      if (unit_stores_ && columns % unit_rows == 0) {
         float* const out = static_cast<float*>(product_.c) + row * product_.c_stride + column;
         sum(operands, rows, columns, out, product_.c_stride);
         leaving_ = {};
       } else {
         float* const sums = sums_[odd_];
         odd_ = 1 - odd_;
-        sum(operands, rows, columns, sums, block);
+        sum(operands, rows, columns, sums, block_rows);
         leaving_ = leaving(sums, row, column, rows, columns);
       }
     }
@@ -283,7 +284,8 @@ class BlockProduct {
 
   void sum(const Operands& operands, std::int64_t rows, std::int64_t columns, float* sums,
            std::int64_t stride) {
-    sums_of_.of[rows > tile ? 1 : 0][columns > tile ? 1 : 0](operands, leaving_, sums, stride);
+    sums_of_.of[rows > unit_rows ? 1 : 0][columns > unit_rows ? 1 : 0](operands, leaving_, sums,
+                                                                       stride);
   }
 
   Leaving leaving(const float* sums, std::int64_t row, std::int64_t column, std::int64_t rows,
@@ -299,8 +301,8 @@ class BlockProduct {
 
   const float* bias(std::int64_t column, std::int64_t columns) {
     if (product_.bias == nullptr) return nullptr;
-    if (columns % tile == 0) return product_.bias + column;
-    for (std::int64_t i = 0; i < block; ++i) {
+    if (columns % unit_rows == 0) return product_.bias + column;
+    for (std::int64_t i = 0; i < block_rows; ++i) {
       bias_[i] = i < columns ? product_.bias[column + i] : 0;
     }
     asm volatile("" ::: "memory");
@@ -313,8 +315,8 @@ class BlockProduct {
   Shapes shapes_;
   Leaving leaving_;
   int odd_ = 0;
-  alignas(64) float sums_[2][block * block];
-  alignas(64) float bias_[block];
+  alignas(64) float sums_[2][block_rows * block_rows];
+  alignas(64) float bias_[block_rows];
   Tail tail_;
 };
 
@@ -323,12 +325,12 @@ template <class V>
 void multiply_tiles(const Product& product, std::int64_t first, std::int64_t last) {
   BlockProduct<V> blocks(product);
   const std::int64_t column_bytes = words_of<V, Bf16>(product.k) * 4;
-  const std::int64_t fitting = group_bytes / column_bytes / block * block;
-  const std::int64_t group = fitting < block ? block : fitting;
+  const std::int64_t fitting = group_bytes / column_bytes / block_rows * block_rows;
+  const std::int64_t group = fitting < block_rows ? block_rows : fitting;
   for (std::int64_t column = first; column < last; column += group) {
     const std::int64_t end = column + group < last ? column + group : last;
-    for (std::int64_t row = 0; row < product.m; row += block) {
-      const std::int64_t rows = product.m - row < block ? product.m - row : block;
+    for (std::int64_t row = 0; row < product.m; row += block_rows) {
+      const std::int64_t rows = product.m - row < block_rows ? product.m - row : block_rows;
       blocks.rows(row, rows, column, end);
     }
   }

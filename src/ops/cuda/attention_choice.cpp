@@ -6,6 +6,7 @@
 #include <string>
 #include <tuple>
 
+#include "attention_heads.h"
 #include "cuda/device.h"
 #include "cuda/operations.h"
 #include "fastest.h"
@@ -14,16 +15,6 @@
 namespace l2c::ops::cuda {
 
 namespace {
-
-using Heads = std::array<at::Tensor, 3>;  // q, k, v [N, heads, T, head size]
-
-Heads split(const at::Tensor& qkv, int heads) {
-  const auto width = qkv.size(2) / 3;
-  const auto parts = qkv.reshape({qkv.size(0), qkv.size(1), 3, heads, width / heads})
-                         .permute({2, 0, 3, 1, 4})
-                         .unbind(0);
-  return {parts[0], parts[1], parts[2]};
-}
 
 at::Tensor cudnn(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
   return std::get<0>(at::_scaled_dot_product_cudnn_attention(q, k, v, /*attn_bias=*/{},
@@ -83,10 +74,9 @@ const std::vector<AttentionKernel>& attention_kernels() {
 }
 
 at::Tensor attention(const at::Tensor& qkv, int heads) {
-  const Heads parts = split(qkv, heads);
+  const Heads parts = split_heads(qkv, heads);
   const auto& [q, k, v] = parts;
-  const at::Tensor mixed = attention_kernels()[choose(parts)].run(q, k, v);
-  return mixed.transpose(1, 2).reshape({qkv.size(0), qkv.size(1), qkv.size(2) / 3});
+  return merge_heads(attention_kernels()[choose(parts)].run(q, k, v));
 }
 
 }  // namespace l2c::ops::cuda
