@@ -86,7 +86,7 @@ Linear prepared(const Linear& layer, at::ScalarType dtype) {
   builder.weight(0, layer.weight.to(at::kFloat));
   builder.bias(0, layer.bias.defined() ? layer.bias.to(at::kFloat) : at::zeros({out}));
   Linear result = builder.take();
-  if (!layer.bias.defined()) result.bias = {};
+  if (!layer.bias.defined()) result.bias.reset();
   return result;
 }
 
