@@ -20,6 +20,7 @@
 #include "l2c/evaluation/evaluator.h"
 #include "l2c/evaluation/report.h"
 #include "l2c/io/file.h"
+#include "report.h"
 
 namespace l2c::cli {
 
