@@ -89,14 +89,14 @@ TEST(BenchmarkReport, TableHasALineForEachKindOfRun) {
                                             "+250\\.00 +1\\.600 +40\\.0 +50\\.0% +123\n"));
   EXPECT_THAT(table, testing::ContainsRegex("bf16 +4 +2 +cached +2 +2\\.000 +2\\.000 +200\\.00 "
                                             "+2\\.000 +25\\.0 +31\\.2% +123 +2\\.000x "
-                                            "+1\\.250x +62\\.5%\n"));
+                                            "+1\\.125x +56\\.2%\n"));
   EXPECT_THAT(table, HasSubstr("qkv 81.5, best square 512 x 512 x 512 91.2"));
 }
 
 TEST(BenchmarkReport, MoreThanTheIdealIsDoubted) {
   auto result = result_of("fp32");
   EXPECT_THAT(benchmark_table(report_of({result})), Not(HasSubstr("note:")));
-  result.cached->seconds = {1};  // 2.5 times as fast by half of the work
+  result.cached->seconds = {0.75};  // more than twice as fast by half of the work
   EXPECT_THAT(benchmark_table(report_of({result})), HasSubstr("note: more than the ideal"));
 }
 
