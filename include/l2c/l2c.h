@@ -2,12 +2,18 @@
 // <l2c/torch/l2c.h>.
 #pragma once
 
+#include "l2c/cache/branch_changes.h"
+#include "l2c/cache/fitted_recall.h"
 #include "l2c/cache/heat_map.h"
 #include "l2c/cache/plan.h"
+#include "l2c/cache/plan_places.h"
 #include "l2c/cache/policies.h"
 #include "l2c/cache/policy.h"
 #include "l2c/cache/pricing.h"
+#include "l2c/cache/recall.h"
+#include "l2c/cache/recalling.h"
 #include "l2c/cache/router.h"
+#include "l2c/cache/smooth_cache.h"
 #include "l2c/core/branch.h"
 #include "l2c/core/build_info.h"
 #include "l2c/core/cost.h"

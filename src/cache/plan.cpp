@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "l2c/cache/recall.h"
 #include "l2c/core/error.h"
 
 namespace l2c {
@@ -39,18 +40,62 @@ void CachePlan::reuse(int evaluation, int unit) {
   }
   mark_cache_step(evaluation);
   reuse_[at(evaluation, unit)] = 1;
+  terms_.clear();
 }
 
-// Every evaluation either computes a unit or reuses it, so whether the value at hand is read again
-// is decided by the next evaluation alone.
-bool CachePlan::keeps(int evaluation, int unit) const {
-  return computes(evaluation, unit) && evaluation + 1 < evaluations_ &&
-         !computes(evaluation + 1, unit);
+void CachePlan::recall_by(const Recall& recall, const RunShape& shape) {
+  if (static_cast<int>(shape.evaluations.size()) != evaluations_) {
+    throw InputError(fmt::format("the plan has {} evaluations, the run {}", evaluations_,
+                                 shape.evaluations.size()));
+  }
+  const auto moment = [&](int evaluation) {
+    return Moment{evaluation, shape.evaluations[static_cast<std::size_t>(evaluation)].time};
+  };
+  recall.check(shape);
+  terms_.assign(reuse_.size(), {});
+  bool only_latest = true;
+  for (int unit = 0; unit < units_; ++unit) {
+    std::vector<Moment> known;  // latest first
+    for (int evaluation = 0; evaluation < evaluations_; ++evaluation) {
+      if (computes(evaluation, unit)) {
+        known.insert(known.begin(), moment(evaluation));
+        if (static_cast<int>(known.size()) > recall.depth()) known.pop_back();
+        continue;
+      }
+      const std::vector<double> weights = recall.weights(unit, known, moment(evaluation));
+      auto& terms = terms_[at(evaluation, unit)];
+      for (std::size_t i = 0; i < weights.size(); ++i) {
+        if (weights[i] == 0) continue;
+        terms.push_back({known[i].evaluation, static_cast<float>(weights[i])});
+      }
+      only_latest = only_latest && terms == std::vector<RecallTerm>{{known[0].evaluation, 1}};
+    }
+  }
+  if (only_latest) terms_.clear();  // so that plans that do the same are equal
 }
 
-bool CachePlan::last_read(int evaluation, int unit) const {
-  return !computes(evaluation, unit) &&
-         (evaluation + 1 == evaluations_ || computes(evaluation + 1, unit));
+int CachePlan::last_computed(int before, int unit) const {
+  int evaluation = before;
+  while (!computes(evaluation, unit)) --evaluation;
+  return evaluation;
+}
+
+std::vector<RecallTerm> CachePlan::terms(int evaluation, int unit) const {
+  if (computes(evaluation, unit)) return {};
+  if (terms_.empty()) return {{last_computed(evaluation, unit), 1}};
+  return terms_[at(evaluation, unit)];
+}
+
+int CachePlan::last_reader(int evaluation, int unit) const {
+  if (!computes(evaluation, unit)) return -1;
+  int last = -1;
+  for (int later = evaluation + 1; later < evaluations_; ++later) {
+    if (terms_.empty() && computes(later, unit)) break;  // nobody looks back further
+    for (const RecallTerm& term : terms(later, unit)) {
+      if (term.evaluation == evaluation) last = later;
+    }
+  }
+  return last;
 }
 
 int CachePlan::computed() const { return evaluations_ * units_ - reused(); }
@@ -64,28 +109,16 @@ int CachePlan::cache_step_branches() const {
          static_cast<int>(std::count(cache_step_.begin(), cache_step_.end(), std::uint8_t{1}));
 }
 
-bool CachePlan::ever_reused(int unit) const {
-  for (int evaluation = 0; evaluation < evaluations_; ++evaluation) {
-    if (!computes(evaluation, unit)) return true;
-  }
-  return false;
-}
-
-int CachePlan::ever_reused() const {
-  int units = 0;
-  for (int unit = 0; unit < units_; ++unit) units += ever_reused(unit) ? 1 : 0;
-  return units;
-}
-
 int CachePlan::peak_stored() const {
   int held = 0;
   int peak = 0;
   for (int evaluation = 0; evaluation < evaluations_; ++evaluation) {
     for (int unit = 0; unit < units_; ++unit) {
-      // A unit that is computed was dropped before, if it was held at all: keeping adds one.
       held += keeps(evaluation, unit) ? 1 : 0;
       peak = std::max(peak, held);
-      held -= last_read(evaluation, unit) ? 1 : 0;
+      for (const RecallTerm& term : terms(evaluation, unit)) {
+        held -= last_reader(term.evaluation, unit) == evaluation ? 1 : 0;
+      }
     }
   }
   return peak;

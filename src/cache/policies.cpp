@@ -85,19 +85,27 @@ std::optional<CachePlan> ComputeAll::plan(const RunShape& shape) const {
   return compute_all(shape);
 }
 
-EveryN::EveryN(int n) : n_(n) {
+EveryN::EveryN(int n, int warm_up) : n_(n), warm_up_(warm_up) {
   if (n < 1) {
     throw InputError(
         fmt::format("computing every {}-th evaluation makes no sense: N must be at least 1", n));
   }
+  if (warm_up < 1) {
+    throw InputError(fmt::format(
+        "{} evaluations to warm up: at least the first one computes everything", warm_up));
+  }
 }
 
-std::string EveryN::name() const { return fmt::format("every {}", n_); }
+std::string EveryN::name() const {
+  if (warm_up_ == 1) return fmt::format("every {}", n_);
+  return fmt::format("every {} after {}", n_, warm_up_);
+}
 
 std::optional<CachePlan> EveryN::plan(const RunShape& shape) const {
   CachePlan plan = compute_all(shape);
   for (int evaluation = 0; evaluation < plan.evaluations(); ++evaluation) {
-    if (evaluation % n_ == 0) continue;
+    const int since_warm_up = evaluation - (warm_up_ - 1);
+    if (since_warm_up <= 0 || since_warm_up % n_ == 0) continue;
     for (int unit = 0; unit < plan.units(); ++unit) plan.reuse(evaluation, unit);
   }
   return plan;

@@ -6,12 +6,14 @@
 #include <optional>
 #include <utility>
 
+#include "l2c/cache/recall.h"
 #include "l2c/cache/runner.h"
 #include "l2c/core/error.h"
 
 namespace l2c {
 
-std::unique_ptr<CacheRun> CachePolicy::start(const RunShape& shape, CacheStore& store) const {
+std::unique_ptr<CacheRun> CachePolicy::start(const RunShape& shape, CacheStore& store,
+                                             const Recall& recall) const {
   std::optional<CachePlan> planned = plan(shape);
   if (!planned) {
     throw Error(fmt::format(
@@ -25,6 +27,7 @@ std::unique_ptr<CacheRun> CachePolicy::start(const RunShape& shape, CacheStore& 
                             name(), planned->evaluations(), planned->units(), evaluations,
                             shape.units()));
   }
+  if (dynamic_cast<const Latest*>(&recall) == nullptr) planned->recall_by(recall, shape);
   return std::make_unique<PlanRun>(std::move(*planned), store);
 }
 

@@ -8,7 +8,8 @@
 
 namespace l2c {
 
-PlanRun::PlanRun(CachePlan plan, CacheStore& store) : plan_(std::move(plan)), store_(store) {}
+PlanRun::PlanRun(CachePlan plan, CacheStore& store)
+    : plan_(std::move(plan)), places_(plan_), store_(store) {}
 
 BranchRunner& PlanRun::begin(const Evaluation& evaluation) {
   if (evaluation.index < 0 || evaluation.index >= plan_.evaluations()) {
@@ -27,14 +28,17 @@ BranchValue PlanRun::branch(BranchId id, BranchFunction compute) {
                     "a model of another depth",
                     unit, plan_.units() - 1));
   }
-  const SlotId slot{evaluation_.pass, unit, 0};
   if (plan_.computes(evaluation_.index, unit)) {
-    const bool kept = plan_.keeps(evaluation_.index, unit);
-    return single(compute(kept ? store_.slot(slot) : at::Tensor()));
+    const int place = places_.kept_at(evaluation_.index, unit);
+    return single(compute(place < 0 ? at::Tensor() : store_.slot({evaluation_.pass, unit, place})));
   }
-  BranchValue value = single(store_.stored(slot));
-  // The value keeps the memory alive until the residual stream has added it.
-  if (plan_.last_read(evaluation_.index, unit)) store_.drop(slot);
+  BranchValue value;
+  for (const PlanPlaces::Read& read : places_.reads(evaluation_.index, unit)) {
+    const SlotId slot{evaluation_.pass, unit, read.place};
+    value.push_back(Term{store_.stored(slot), read.weight});
+    // The value keeps the memory alive until the residual stream has added it.
+    if (read.last) store_.drop(slot);
+  }
   return value;
 }
 

@@ -31,10 +31,11 @@ at::Tensor CacheStore::slot(SlotId id) {
 at::Tensor CacheStore::stored(SlotId id) const {
   const auto found = slots_.find(id);
   if (found == slots_.end()) {
-    throw Error(fmt::format(
-        "nothing is stored for pass {}, unit {}, age {}: the policy reuses a branch that it never "
-        "stored, or dropped before",
-        id.pass, id.unit, id.age));
+    throw Error(
+        fmt::format("nothing is stored for pass {}, unit {}, place {}: the policy reuses a branch "
+                    "that it never "
+                    "stored, or dropped before",
+                    id.pass, id.unit, id.place));
   }
   return found->second;
 }

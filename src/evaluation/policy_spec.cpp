@@ -2,111 +2,52 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-#include <filesystem>
-#include <string_view>
-#include <system_error>
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
 
-#include "l2c/cache/policies.h"
-#include "l2c/core/error.h"
-#include "l2c/core/hash.h"
+#include "l2c/cache/recalling.h"
+#include "policy_kinds.h"
 
 namespace l2c {
 
 namespace {
 
-constexpr double paper_threshold = 0.1;  // for DiT at 256 x 256
-
-[[noreturn]] void refuse(const std::string& text, std::string_view why) {
-  throw InputError(
-      fmt::format("policy \"{}\": {}; give full, steps:N, every:N, router:FILE or "
-                  "router:FILE@THRESHOLD",
-                  text, why));
-}
-
-template <typename Number>
-std::optional<Number> whole_number(std::string_view text) {
-  Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return {};
-  return number;
-}
-
-int count_of(const std::string& text, std::string_view value, int most) {
-  const auto number = whole_number<int>(value);
-  if (!number || *number < 1 || *number > most) {
-    refuse(text, fmt::format("\"{}\" is no whole number from 1 to {}", value, most));
+// The policy's text, and what follows the first "+" that names a recall: a file's name may hold
+// that sign, too.
+std::pair<std::string, std::string> split_recall(const std::string& text) {
+  for (const auto* const kind : {"+latest", "+taylor:", "+chebyshev:", "+fitted:"}) {
+    const auto plus = text.find(kind);
+    if (plus != std::string::npos) return {text.substr(0, plus), text.substr(plus + 1)};
   }
-  return *number;
-}
-
-struct RouterText {
-  std::string file;
-  std::optional<double> threshold;
-};
-
-// Splits FILE@THRESHOLD, unless a file has that very name.
-RouterText router_text(const std::string& value) {
-  const auto at = value.rfind('@');
-  std::error_code error;
-  if (at == std::string::npos || std::filesystem::exists(value, error)) return {value, {}};
-  const auto threshold = whole_number<double>(std::string_view(value).substr(at + 1));
-  if (!threshold) return {value, {}};
-  return {value.substr(0, at), threshold};
-}
-
-std::string router_fingerprint(const Router& router) {
-  Hash hash;
-  hash.number(router.rows());
-  hash.number(router.units());
-  for (int row = 0; row < router.rows(); ++row) {
-    for (int unit = 0; unit < router.units(); ++unit) {
-      const float logit = router.logit(row, unit);
-      hash.bytes(&logit, sizeof logit);
-    }
-  }
-  return hash.hex();
-}
-
-void make_router(PolicySpec& spec, const std::string& value) {
-  const auto [file, asked] = router_text(value);
-  if (file.empty()) refuse(spec.text, "no router file is named");
-  auto router = Router::load(file);
-  const double threshold = asked.value_or(router.info().threshold.value_or(paper_threshold));
-  spec.name = fmt::format("{}@{}", std::filesystem::path(file).stem().string(), threshold);
-  spec.router_fingerprint = router_fingerprint(router);
-  spec.identity = fmt::format("router {}, threshold {}", spec.router_fingerprint, threshold);
-  spec.threshold = threshold;
-  spec.policy = std::make_shared<LearnedRouter>(std::move(router), threshold);
+  return {text, ""};
 }
 
 }  // namespace
 
-PolicySpec parse_policy_spec(const std::string& text) {
-  PolicySpec spec{.text = text,
-                  .name = text,
-                  .policy = std::make_shared<ComputeAll>(),
-                  .steps = {},
-                  .identity = "compute all",
-                  .router_fingerprint = {},
-                  .threshold = {}};
-  if (text == "full") return spec;
-  const auto colon = text.find(':');
-  const auto kind = text.substr(0, colon);
-  const auto value = colon == std::string::npos ? std::string() : text.substr(colon + 1);
-  if (colon == std::string::npos) refuse(text, "no such policy");
-  if (kind == "steps") {
-    spec.steps = count_of(text, value, 1000);
-    spec.name = fmt::format("steps {}", *spec.steps);
-  } else if (kind == "every") {
-    const int n = count_of(text, value, 1000);
-    spec.name = spec.identity = fmt::format("every {}", n);
-    spec.policy = std::make_shared<EveryN>(n);
-  } else if (kind == "router") {
-    make_router(spec, value);
-  } else {
-    refuse(text, "no such policy");
+void recall_by(PolicySpec& spec, const std::string& recall) {
+  auto parsed = parse_recall(recall);
+  if (!spec.reuses) {
+    refuse_policy(fmt::format("{}+{}", spec.text, recall),
+                  "it computes everything, so there is nothing to recall");
   }
+  spec.name += fmt::format("+{}", parsed->name());
+  if (parsed->name() != "latest") spec.identity += fmt::format(", {}", parsed->identity());
+  spec.policy = std::make_shared<Recalling>(spec.policy, std::move(parsed));
+}
+
+PolicySpec parse_policy_spec(const std::string& text) {
+  const auto [policy, recall] = split_recall(text);
+  const auto name = policy.substr(0, policy.find(':'));
+  const auto kinds = policy_kinds();
+  const auto kind = std::find_if(kinds.begin(), kinds.end(),
+                                 [&](const PolicyKind& known) { return known.name == name; });
+  if (kind == kinds.end()) refuse_policy(text, "no such policy");
+  PolicySpec spec;
+  spec.text = text;
+  kind->make(spec, policy);
+  if (!recall.empty()) recall_by(spec, recall);
   return spec;
 }
 

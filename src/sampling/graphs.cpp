@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "forward_executor.h"
+#include "l2c/cache/plan_places.h"
 #include "l2c/cache/store.h"
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
@@ -18,28 +19,56 @@ namespace l2c {
 
 namespace {
 
-// The branches that an evaluation computes, one entry a unit.
-using Mask = std::vector<bool>;
+// What becomes of one branch in an evaluation: computed into a place (-1: into none of them), or
+// added up from places. A computed branch goes to a free place whether anybody reads it or not:
+// what is kept is then no part of what a graph depends on.
+struct Task {
+  bool computed = false;
+  int place = -1;
+  std::vector<std::pair<int, float>> reads;  // place, weight
 
-Mask mask_of(const CachePlan& plan, int evaluation) {
-  Mask mask;
-  for (int unit = 0; unit < plan.units(); ++unit) mask.push_back(plan.computes(evaluation, unit));
-  return mask;
+  friend auto operator<=>(const Task&, const Task&) = default;
+};
+
+// One entry a unit.
+using Tasks = std::vector<Task>;
+
+Tasks tasks_of(const CachePlan& plan, const PlanPlaces& places, int evaluation) {
+  Tasks tasks;
+  for (int unit = 0; unit < plan.units(); ++unit) {
+    Task& task = tasks.emplace_back();
+    task.computed = plan.computes(evaluation, unit);
+    task.place = places.may_go_to(evaluation, unit);
+    for (const auto& read : places.reads(evaluation, unit)) {
+      task.reads.emplace_back(read.place, read.weight);
+    }
+  }
+  return tasks;
 }
 
-// Computes and reuses as a mask says. A computed branch that has a slot goes there whether the next
-// evaluation reads it or not: what is kept is then no part of what a graph depends on.
-class MaskRunner final : public BranchRunner {
+// The slots of one unit, one a place.
+using Slots = std::vector<at::Tensor>;
+
+class TaskRunner final : public BranchRunner {
  public:
-  MaskRunner(const Mask& mask, const std::vector<at::Tensor>& slots) : mask_(mask), slots_(slots) {}
+  TaskRunner(const Tasks& tasks, const std::vector<Slots>& slots) : tasks_(tasks), slots_(slots) {}
   BranchValue branch(BranchId id, BranchFunction compute) override {
     const auto unit = static_cast<std::size_t>(id.unit());
-    return single(mask_.at(unit) ? compute(slots_.at(unit)) : slots_.at(unit));
+    const Task& task = tasks_.at(unit);
+    if (task.computed)
+      return single(compute(task.place < 0 ? at::Tensor() : slot(unit, task.place)));
+    BranchValue value;
+    for (const auto& [place, weight] : task.reads) value.push_back({slot(unit, place), weight});
+    return value;
   }
 
  private:
-  const Mask& mask_;
-  const std::vector<at::Tensor>& slots_;
+  [[nodiscard]] at::Tensor slot(std::size_t unit, int place) const {
+    return slots_.at(unit).at(static_cast<std::size_t>(place));
+  }
+
+  const Tasks& tasks_;
+  const std::vector<Slots>& slots_;
 };
 
 }  // namespace
@@ -51,6 +80,7 @@ class GraphSet::Planned final : public ForwardExecutor {
           std::unique_ptr<GraphRecorder> recorder, int& recorded)
       : model_(model),
         plan_(std::move(plan)),
+        places_(plan_),
         recorder_(std::move(recorder)),
         recorded_(recorded),
         x_(at::empty({rows, x.size(1), x.size(2), x.size(3)}, x.options())),
@@ -59,7 +89,10 @@ class GraphSet::Planned final : public ForwardExecutor {
         store_(rows, model.info().tokens, model.info().width,
                x.options().dtype(model.branch_dtype())) {
     for (int unit = 0; unit < plan_.units(); ++unit) {
-      slots_.push_back(plan_.ever_reused(unit) ? store_.slot({.unit = unit}) : at::Tensor());
+      Slots& slots = slots_.emplace_back();
+      for (int place = 0; place < places_.of_unit(unit); ++place) {
+        slots.push_back(store_.slot({.unit = unit, .place = place}));
+      }
     }
     output_ = at::empty({rows, model.info().out_channels, x.size(2), x.size(3)}, x.options());
   }
@@ -75,12 +108,12 @@ class GraphSet::Planned final : public ForwardExecutor {
   ModelCall forward(const Evaluation& evaluation, const at::Tensor& x,
                     std::vector<int>& by_unit) override {
     set_inputs(evaluation, x);
-    const Mask mask = mask_of(plan_, evaluation.index);
-    run(mask);
+    const Tasks tasks = tasks_of(plan_, places_, evaluation.index);
+    run(tasks);
     int computed = 0;
-    for (std::size_t unit = 0; unit < mask.size(); ++unit) {
-      by_unit[unit] += mask[unit] ? 1 : 0;
-      computed += mask[unit] ? 1 : 0;
+    for (std::size_t unit = 0; unit < tasks.size(); ++unit) {
+      by_unit[unit] += tasks[unit].computed ? 1 : 0;
+      computed += tasks[unit].computed ? 1 : 0;
     }
     // A copy: the next call writes to the same memory.
     return {output_.clone(), computed};
@@ -97,9 +130,9 @@ class GraphSet::Planned final : public ForwardExecutor {
   }
 
   // The first time as it is, so that LibTorch sets up what it needs and measures what it chooses
-  // from; recorded the second time, because a mask that does not come back is not worth a graph.
-  void run(const Mask& mask) {
-    auto [entry, is_new] = graphs_.try_emplace(mask);
+  // from; recorded the second time, because tasks that do not come back are not worth a graph.
+  void run(const Tasks& tasks) {
+    auto [entry, is_new] = graphs_.try_emplace(tasks);
     if (!is_new && !entry->second && can_record_) entry->second = record(entry->first);
     if (entry->second) {
       entry->second->replay();
@@ -108,17 +141,17 @@ class GraphSet::Planned final : public ForwardExecutor {
     }
   }
 
-  // `mask` lives as long as the graph.
-  GraphRecorder::Work work(const Mask& mask) {
-    return [this, &mask] {
-      MaskRunner runner(mask, slots_);
+  // `tasks` live as long as the graph.
+  GraphRecorder::Work work(const Tasks& tasks) {
+    return [this, &tasks] {
+      TaskRunner runner(tasks, slots_);
       output_.copy_(model_.forward(x_, t_, labels_, runner));
     };
   }
 
-  std::unique_ptr<RecordedGraph> record(const Mask& mask) {
+  std::unique_ptr<RecordedGraph> record(const Tasks& tasks) {
     try {
-      auto graph = recorder_->record(work(mask));
+      auto graph = recorder_->record(work(tasks));
       ++recorded_;
       return graph;
     } catch (const c10::OutOfMemoryError&) {
@@ -133,12 +166,13 @@ class GraphSet::Planned final : public ForwardExecutor {
 
   const Denoiser& model_;
   const CachePlan plan_;
+  const PlanPlaces places_;
   std::unique_ptr<GraphRecorder> recorder_;
   int& recorded_;
   at::Tensor x_, t_, labels_, output_;
   CacheStore store_;
-  std::vector<at::Tensor> slots_;  // one a unit; undefined where nothing is ever reused
-  std::map<Mask, std::unique_ptr<RecordedGraph>> graphs_;
+  std::vector<Slots> slots_;  // one entry a unit; empty where nothing is ever reused
+  std::map<Tasks, std::unique_ptr<RecordedGraph>> graphs_;
   bool can_record_ = true;
 };
 

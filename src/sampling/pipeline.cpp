@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "images.h"
+#include "l2c/cache/plan_places.h"
 #include "l2c/cache/policies.h"
 #include "l2c/core/device.h"
 #include "l2c/core/error.h"
@@ -166,7 +167,7 @@ class Run {
   [[nodiscard]] int most_stored() const {
     // A policy that decides as it goes may store everything; graphs keep all their slots.
     if (!plan_) return 2 * model_.info().blocks;
-    return graphs_ ? plan_->ever_reused() : plan_->peak_stored();
+    return graphs_ ? PlanPlaces(*plan_).in_all() : plan_->peak_stored();
   }
 
   RunStats stats() {

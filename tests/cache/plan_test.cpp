@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cache/support.h"
+#include "l2c/cache/recall.h"
 #include "l2c/core/error.h"
 
 namespace l2c {
@@ -27,7 +28,8 @@ TEST(CachePlanTest, StartsWithEverythingComputed) {
     for (int unit = 0; unit < 4; ++unit) {
       EXPECT_TRUE(plan.computes(k, unit));
       EXPECT_FALSE(plan.keeps(k, unit));
-      EXPECT_FALSE(plan.last_read(k, unit));
+      EXPECT_EQ(plan.last_reader(k, unit), -1);
+      EXPECT_TRUE(plan.terms(k, unit).empty());
     }
   }
 }
@@ -55,14 +57,15 @@ TEST(CachePlanTest, KeepsWhatALaterEvaluationReadsAndDropsAfterTheLastRead) {
   plan.reuse(2, 0);
   plan.reuse(5, 0);
   std::vector<int> kept;
-  std::vector<int> last;
   for (int k = 0; k < 6; ++k) {
     if (plan.keeps(k, 0)) kept.push_back(k);
-    if (plan.last_read(k, 0)) last.push_back(k);
     EXPECT_FALSE(plan.keeps(k, 1));
   }
   EXPECT_EQ(kept, (std::vector<int>{0, 4}));
-  EXPECT_EQ(last, (std::vector<int>{2, 5}));
+  EXPECT_EQ(plan.last_reader(0, 0), 2);
+  EXPECT_EQ(plan.last_reader(3, 0), -1);
+  EXPECT_EQ(plan.last_reader(4, 0), 5);
+  EXPECT_EQ(plan.terms(2, 0), (std::vector<RecallTerm>{{0, 1}}));
 }
 
 TEST(CachePlanTest, PeakCountsWhatIsHeldAtTheSameTime) {
@@ -88,6 +91,31 @@ TEST(CachePlanTest, PeakCountsWhatIsHeldAtTheSameTime) {
   CachePlan all(3, 4);
   for (int unit = 0; unit < 4; ++unit) all.reuse(1, unit);
   EXPECT_EQ(all.peak_stored(), 4);
+}
+
+TEST(CachePlanTest, AForecastReadsOlderValuesToo) {
+  const auto shape = test::ddim_shape(1, 6);
+  CachePlan plan(6, 2);
+  for (const int k : {1, 3, 5}) plan.reuse(k, 0);
+  const CachePlan latest = plan;
+  plan.recall_by(Taylor(1), shape);
+  EXPECT_NE(plan, latest);
+  EXPECT_EQ(plan.terms(1, 0), (std::vector<RecallTerm>{{0, 1}})) << "no more is known yet";
+  EXPECT_EQ(plan.terms(3, 0), (std::vector<RecallTerm>{{2, 1.5F}, {0, -0.5F}}));
+  EXPECT_EQ(plan.terms(5, 0), (std::vector<RecallTerm>{{4, 1.5F}, {2, -0.5F}}));
+  EXPECT_EQ(plan.last_reader(0, 0), 3);
+  EXPECT_EQ(plan.last_reader(2, 0), 5);
+  EXPECT_EQ(latest.peak_stored(), 1);
+  EXPECT_EQ(plan.peak_stored(), 2);
+  EXPECT_EQ(plan.computed(), latest.computed());
+  plan.recall_by(Latest(), shape);
+  EXPECT_EQ(plan.peak_stored(), 1);
+  plan.recall_by(Taylor(1), shape);
+  plan.reuse(5, 0);
+  EXPECT_EQ(plan, latest) << "reuse() goes back to the latest value";
+  EXPECT_THAT(
+      test::message_of<InputError>([&] { plan.recall_by(Latest(), test::ddim_shape(1, 5)); }),
+      HasSubstr("the plan has 6 evaluations, the run 5"));
 }
 
 TEST(CachePlanTest, EqualPlansAreEqual) {

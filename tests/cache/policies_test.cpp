@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "cache/support.h"
 #include "l2c/core/error.h"
@@ -45,6 +46,21 @@ TEST(EveryNTest, OneComputesEverything) {
 
 TEST(EveryNTest, MoreThanTheRunComputesTheFirstEvaluationOnly) {
   EXPECT_EQ(EveryN(100).plan(ddim_shape(2, 6))->computed(), 4);
+}
+
+// TaylorSeer's full steps: 50 steps, interval 4, first_enhance 2.
+TEST(EveryNTest, WarmsUp) {
+  const CachePlan plan = *EveryN(4, 2).plan(ddim_shape(1, 12));
+  std::vector<int> full;
+  for (int k = 0; k < 12; ++k) {
+    if (plan.computes(k, 0)) full.push_back(k);
+    EXPECT_EQ(plan.computes(k, 0), !plan.cache_step(k));
+  }
+  EXPECT_EQ(full, (std::vector<int>{0, 1, 5, 9}));
+  EXPECT_EQ(EveryN(4, 2).name(), "every 4 after 2");
+  EXPECT_EQ(*EveryN(3, 1).plan(ddim_shape(2, 8)), *EveryN(3).plan(ddim_shape(2, 8)));
+  EXPECT_EQ(EveryN(2, 100).plan(ddim_shape(2, 6))->reused(), 0);
+  EXPECT_THAT(message_of<InputError>([] { EveryN(2, 0); }), HasSubstr("0 evaluations to warm up"));
 }
 
 TEST(EveryNTest, RejectsNBelowOne) {

@@ -13,6 +13,8 @@
 
 #include "cache/support.h"
 #include "l2c/cache/policies.h"
+#include "l2c/cache/recall.h"
+#include "l2c/cache/recalling.h"
 #include "l2c/core/error.h"
 
 namespace l2c {
@@ -30,7 +32,7 @@ CacheStore make_store() { return {2, 3, 4, at::kFloat}; }
 
 // A whole run of the fake model with the branches counted.
 int run(const CachePolicy& policy, const RunShape& shape, CacheStore& store, FakeModel& model) {
-  const std::unique_ptr<CacheRun> cache = policy.start(shape, store);
+  const std::unique_ptr<CacheRun> cache = policy.start(shape, store, Latest());
   int computed = 0;
   for (const Evaluation& evaluation : shape.evaluations) {
     CountingRunner counting(cache->begin(evaluation));
@@ -176,7 +178,8 @@ class BelowBound final : public CachePolicy {
   [[nodiscard]] std::optional<CachePlan> plan(const RunShape&) const override {
     return std::nullopt;
   }
-  [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape&, CacheStore& store) const override {
+  [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape&, CacheStore& store,
+                                                const Recall&) const override {
     return std::make_unique<Run>(bound_, store);
   }
 
@@ -221,6 +224,25 @@ class NeitherPlanNorStart final : public CachePolicy {
   }
 };
 
+TEST(RecallingTest, GivesTheForecastAndStoresNoMoreThanThePlanSays) {
+  const auto shape = ddim_shape(2, 9);
+  const Recalling policy(std::make_shared<EveryN>(2), std::make_shared<Taylor>(1));
+  EXPECT_EQ(policy.name(), "every 2, taylor:1");
+  CacheStore store = make_store();
+  FakeModel model(2, {2, 3, 4});
+  EXPECT_EQ(run(policy, shape, store, model), 5 * 4);
+  EXPECT_EQ(model.values.at(1), (std::vector<float>{0, 1, 2, 3})) << "nothing to look back on yet";
+  // 200 + unit in evaluation 2, 100 more in every later one.
+  EXPECT_EQ(model.values.at(3), (std::vector<float>{300, 301, 302, 303}));
+  EXPECT_EQ(model.values.at(7), (std::vector<float>{700, 701, 702, 703}));
+  const CachePlan plan = *policy.plan(shape);
+  EXPECT_EQ(plan.peak_stored(), 8);
+  EXPECT_EQ(store.peak_bytes(), 8 * slot_bytes);
+  EXPECT_EQ(store.bytes(), 0U);
+  EXPECT_THAT(message_of<InputError>([] { Recalling(nullptr, std::make_shared<Latest>()); }),
+              HasSubstr("needs both"));
+}
+
 class PlansTooLittle final : public CachePolicy {
  public:
   [[nodiscard]] std::string name() const override { return "too little"; }
@@ -231,11 +253,11 @@ class PlansTooLittle final : public CachePolicy {
 
 TEST(CachePolicyTest, SaysWhatAPolicyMustDo) {
   CacheStore store = make_store();
+  EXPECT_THAT(message_of<Error>(
+                  [&] { (void)NeitherPlanNorStart().start(ddim_shape(1, 2), store, Latest()); }),
+              AllOf(HasSubstr("policy 'neither'"), HasSubstr("must override start()")));
   EXPECT_THAT(
-      message_of<Error>([&] { (void)NeitherPlanNorStart().start(ddim_shape(1, 2), store); }),
-      AllOf(HasSubstr("policy 'neither'"), HasSubstr("must override start()")));
-  EXPECT_THAT(
-      message_of<Error>([&] { (void)PlansTooLittle().start(ddim_shape(1, 2), store); }),
+      message_of<Error>([&] { (void)PlansTooLittle().start(ddim_shape(1, 2), store, Latest()); }),
       HasSubstr("policy 'too little' planned 1 evaluations of 2 units, the run has 2 of 2"));
 }
 

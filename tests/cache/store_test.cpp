@@ -30,7 +30,7 @@ TEST(CacheStoreTest, PassUnitAndAgeHaveSlotsOfTheirOwn) {
   int count = 0;
   for (int pass = 0; pass < 2; ++pass) {
     for (int unit = 0; unit < 2; ++unit) {
-      for (int age = 0; age < 2; ++age) store.slot({pass, unit, age}).fill_(count++);
+      for (int place = 0; place < 2; ++place) store.slot({pass, unit, place}).fill_(count++);
     }
   }
   EXPECT_EQ(store.stored({0, 0, 0}).item<float>(), 0);
@@ -56,7 +56,7 @@ TEST(CacheStoreTest, CountsBytesInItsDtypeAndRemembersThePeak) {
 TEST(CacheStoreTest, SaysWhatIsNotStored) {
   CacheStore store(1, 1, 1, at::kFloat);
   EXPECT_THAT(message_of<Error>([&] { (void)store.stored({1, 7, 2}); }),
-              HasSubstr("nothing is stored for pass 1, unit 7, age 2"));
+              HasSubstr("nothing is stored for pass 1, unit 7, place 2"));
   store.slot({1, 7, 2});
   store.drop({1, 7, 2});
   EXPECT_THAT(message_of<Error>([&] { (void)store.stored({1, 7, 2}); }),

@@ -7,6 +7,7 @@
 
 #include "evaluation_support.h"
 #include "l2c/cache/policies.h"
+#include "l2c/cache/smooth_cache.h"
 #include "l2c/core/error.h"
 #include "l2c/sampling/planning.h"
 #include "support/golden.h"
@@ -92,12 +93,73 @@ TEST(PolicySpec, AFileMayBeNamedLikeAThreshold) {
 }
 
 TEST(PolicySpec, RefusesOtherFormsAndListsThose) {
-  for (const char* text : {"", "fast", "Full", "taylor:2", "full:3"}) {
-    EXPECT_THAT([&] { (void)parse_policy_spec(text); },
-                testing::ThrowsMessage<InputError>(AllOf(
-                    HasSubstr("policy \"" + std::string(text) + "\": no such policy"),
-                    HasSubstr("full, steps:N, every:N, router:FILE or router:FILE@THRESHOLD"))));
+  for (const char* text : {"", "fast", "Full", "taylor:2"}) {
+    EXPECT_THAT(
+        [&] { (void)parse_policy_spec(text); },
+        testing::ThrowsMessage<InputError>(AllOf(
+            HasSubstr("policy \"" + std::string(text) + "\": no such policy"),
+            HasSubstr("give one of full, steps:N, every:N,warm-up=W, router:FILE@THRESHOLD,"))));
   }
+}
+
+TEST(PolicySpec, WarmUpComputesMoreAtTheStart) {
+  const auto spec = parse_policy_spec("every:3,warm-up=2");
+  EXPECT_EQ(spec.name, "every 3 after 2");
+  EXPECT_EQ(reused(spec), 3 * 2 * test::blocks);
+  EXPECT_EQ(parse_policy_spec("every:3,warm-up=1").identity, parse_policy_spec("every:3").identity);
+}
+
+TEST(PolicySpec, ARecallFollowsThePolicy) {
+  const auto latest = parse_policy_spec("every:2");
+  const auto spec = parse_policy_spec("every:2+taylor:1");
+  EXPECT_EQ(spec.text, "every:2+taylor:1");
+  EXPECT_EQ(spec.name, "every 2+taylor:1");
+  EXPECT_EQ(spec.identity, "every 2, taylor:1");
+  EXPECT_EQ(reused(spec), reused(latest));
+  const auto stored = [](const PolicySpec& policy) {
+    return policy.policy->plan(plan_shape(test::blocks, "", 6, "ddim")).value().peak_stored();
+  };
+  EXPECT_EQ(stored(spec), 2 * stored(latest));
+  EXPECT_EQ(parse_policy_spec("every:2+latest").identity, latest.identity);
+  const auto file = test::write_router("r+s.safetensors");
+  EXPECT_EQ(parse_policy_spec("router:" + file.string()).name, "r+s@0.1");
+  EXPECT_EQ(parse_policy_spec("l2c:" + file.string() + "@0.5+chebyshev:2").name,
+            "r+s@0.5+chebyshev:2");
+}
+
+TEST(PolicySpec, ForecastersAreEveryNWithARecall) {
+  const auto taylor = parse_policy_spec("taylorseer:3,order=2");
+  EXPECT_EQ(taylor.identity, parse_policy_spec("every:3,warm-up=2+taylor:2").identity);
+  EXPECT_EQ(parse_policy_spec("taylorseer:4").identity,
+            parse_policy_spec("every:4,warm-up=2+taylor:4").identity);
+  EXPECT_EQ(parse_policy_spec("chebbooster:3,order=3,warm-up=1").identity,
+            parse_policy_spec("every:3+chebyshev:3").identity);
+}
+
+TEST(PolicySpec, ASmoothCacheScheduleIsOneForItsSteps) {
+  const auto file = test::scratch() / "6-steps.json";
+  SmoothCache({{"attn", {1, 0, 1, 0, 1, 1}}}).save(file);
+  const auto spec = parse_policy_spec("smoothcache:" + file.string());
+  EXPECT_EQ(spec.name, "smoothcache 6-steps");
+  EXPECT_EQ(spec.made_for_steps, 6);
+  EXPECT_EQ(reused(spec), 2 * test::blocks);
+}
+
+TEST(PolicySpec, RefusesWhatMakesNoSense) {
+  const auto expect = [](const std::string& text, const std::string& part) {
+    EXPECT_THAT([&] { (void)parse_policy_spec(text); },
+                testing::ThrowsMessage<InputError>(HasSubstr(part)))
+        << text;
+  };
+  expect("full:3", "full has no value");
+  expect("full+taylor:1", "nothing to recall");
+  expect("steps:4+taylor:1", "nothing to recall");
+  expect("every:2+taylor:9", "give 1 to 8");
+  expect("every:2,warm-up=0", "is no whole number from 1 to 1000");
+  expect("every:2,order=1", "has no option \"order\", but warm-up");
+  expect("taylorseer:2,order=9", "is no whole number from 1 to 8");
+  expect("smoothcache:", "no schedule file is named");
+  expect("smoothcache:absent.json", "absent.json");
 }
 
 TEST(PolicySpec, RefusesNumbersOutsideTheirRange) {

@@ -5,16 +5,42 @@
 #include <CLI/Validators.hpp>
 #include <set>
 #include <string_view>
+#include <utility>
 
+#include "l2c/cache/recalling.h"
 #include "l2c/core/error.h"
+#include "l2c/evaluation/policy_spec.h"
 #include "l2c/io/file.h"
 #include "l2c/models/weight_seed.h"
 
 namespace l2c::cli {
 
 namespace {
-constexpr double paper_threshold = 0.1;
+
+// What is reused is the recall's. Throws InputError when there is nothing to reuse.
+std::shared_ptr<const CachePolicy> recalled(std::shared_ptr<const CachePolicy> policy,
+                                            const std::shared_ptr<const Recall>& recall) {
+  if (recall->depth() == 1) return policy;
+  if (!policy) {
+    throw InputError(fmt::format(
+        "--recall {} needs something that reuses: give --router, --cache-every or --policy",
+        recall->name()));
+  }
+  return std::make_shared<Recalling>(std::move(policy), recall);
 }
+
+void make_policy(Cache& cache, const CacheOptions& options) {
+  auto spec = parse_policy_spec(options.policy);
+  if (spec.steps) {
+    throw InputError(
+        fmt::format("--policy {}: give --steps {} instead", options.policy, *spec.steps));
+  }
+  recall_by(spec, options.recall);
+  cache.made_for_steps = spec.made_for_steps;
+  cache.policy = std::move(spec.policy);
+}
+
+}  // namespace
 
 void add_pipeline_options(CLI::App& app, PipelineOptions& options) {
   auto* model = app.add_option("--model", options.model, "checkpoint: .safetensors, .pt or .pth");
@@ -57,28 +83,50 @@ void add_cache_options(CLI::App& app, CacheOptions& options) {
                  "reuse a branch whose score is not above it, 0 to 1 (default: the router's own, "
                  "else 0.1)")
       ->needs(router);
-  app.add_option("--cache-every", options.every,
-                 "instead of a router: compute everything every N-th step and reuse it between")
-      ->excludes(router);
+  auto* every =
+      app.add_option("--cache-every", options.every,
+                     "instead of a router: compute everything every N-th step and reuse it between")
+          ->excludes(router);
+  app.add_option("--policy", options.policy, "instead of both: " + policy_forms())
+      ->excludes(router)
+      ->excludes(every);
+  app.add_option("--recall", options.recall,
+                 "what a reused branch gives: the latest value, or a forecast from several: "
+                 "taylor:ORDER or chebyshev:ORDER")
+      ->capture_default_str();
 }
 
 Cache make_cache(const CacheOptions& options) {
   Cache cache;
-  if (options.every) cache.policy = std::make_shared<EveryN>(*options.every);
-  if (options.router.empty()) return cache;
+  cache.recall = parse_recall(options.recall);
+  if (!options.policy.empty()) {
+    make_policy(cache, options);
+    return cache;
+  }
+  if (options.router.empty()) {
+    if (options.every) cache.policy = std::make_shared<EveryN>(*options.every);
+    cache.policy = recalled(std::move(cache.policy), cache.recall);
+    return cache;
+  }
   cache.router = Router::load(options.router);
   cache.threshold =
       options.threshold.value_or(cache.router->info().threshold.value_or(paper_threshold));
-  cache.policy = std::make_shared<LearnedRouter>(*cache.router, cache.threshold);
+  cache.made_for_steps = cache.router->rows();
+  cache.policy = router_policy(cache, cache.threshold);
   return cache;
+}
+
+std::shared_ptr<const CachePolicy> router_policy(const Cache& cache, double threshold) {
+  return recalled(std::make_shared<LearnedRouter>(*cache.router, threshold), cache.recall);
 }
 
 void add_step_options(CLI::App& app, StepOptions& options) {
   app.add_option("--sampler", options.sampler, "ddim or ddpm")
       ->check(CLI::IsMember({"ddim", "ddpm"}))
       ->capture_default_str();
-  app.add_option("--steps", options.steps,
-                 "denoising steps, 1 to 1000 (default: what the router is for, else 20)");
+  app.add_option(
+      "--steps", options.steps,
+      "denoising steps, 1 to 1000 (default: what the router or schedule is for, else 20)");
   app.add_option("--spacing", options.spacing,
                  "official spacing string, \"ddim50\" or \"10,10\" (default: the number of steps)");
 }
@@ -88,8 +136,8 @@ SamplerKind sampler_kind(const std::string& name) {
 }
 
 std::optional<int> steps_for(const StepOptions& options, const Cache& cache) {
-  if (options.steps || !options.spacing.empty() || !cache.router) return options.steps;
-  return cache.router->rows();
+  if (options.steps || !options.spacing.empty()) return options.steps;
+  return cache.made_for_steps;
 }
 
 void add_noise_options(CLI::App& app, NoiseOptions& options) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "l2c/cache/policies.h"
+#include "l2c/cache/recall.h"
 #include "l2c/cache/router.h"
 #include "l2c/sampling/pipeline.h"
 #include "l2c/sampling/request.h"
@@ -32,17 +33,24 @@ struct CacheOptions {
   std::string router;
   std::optional<double> threshold;
   std::optional<int> every;
+  std::string policy;
+  std::string recall = "latest";
 };
 void add_cache_options(CLI::App& app, CacheOptions& options);
 
 struct Cache {
   std::shared_ptr<const CachePolicy> policy;  // null: nothing was asked for
   std::optional<Router> router;
-  double threshold = 0;  // of the router; meaningless without one
+  double threshold = 0;               // of the router; meaningless without one
+  std::optional<int> made_for_steps;  // the only number of steps that the policy fits
+  std::shared_ptr<const Recall> recall;
 };
-// Loads the router, if any. The threshold is the option's, else the router file's own, else 0.1
-// (the paper's for DiT at 256 x 256).
+// Loads the router or the policy, if any. A router's threshold is the option's, else the router
+// file's own, else 0.1 (the paper's for DiT at 256 x 256).
 Cache make_cache(const CacheOptions& options);
+
+// The router with this threshold, and with the cache's recall.
+std::shared_ptr<const CachePolicy> router_policy(const Cache& cache, double threshold);
 
 // How to step.
 struct StepOptions {
@@ -52,7 +60,7 @@ struct StepOptions {
 };
 void add_step_options(CLI::App& app, StepOptions& options);
 SamplerKind sampler_kind(const std::string& name);
-// Without --steps and --spacing, a router says how many steps it is for.
+// Without --steps and --spacing, a router or schedule says how many steps it is for.
 std::optional<int> steps_for(const StepOptions& options, const Cache& cache);
 
 // How to guide, and the noise.

@@ -45,8 +45,7 @@ Planned make_plan(const PlanOptions& options) {
     if (!planned.cache.router) throw InputError("--target-speedup needs a --router to choose from");
     planned.cache.threshold = threshold_for_speedup(*planned.cache.router, planned.shape, forward,
                                                     *options.target_speedup);
-    planned.cache.policy =
-        std::make_shared<LearnedRouter>(*planned.cache.router, planned.cache.threshold);
+    planned.cache.policy = router_policy(planned.cache, planned.cache.threshold);
   }
   planned.plan = planned.cache.policy->plan(planned.shape).value();
   planned.cost = price(planned.plan, forward);

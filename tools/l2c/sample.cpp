@@ -172,7 +172,8 @@ void sample(SampleOptions options) {
   if (options.threads) set_threads(*options.threads);
   const Cache cache = make_cache(options.cache);
   if (options.compare && !cache.policy) {
-    throw InputError("--compare needs something to compare: give --router or --cache-every");
+    throw InputError(
+        "--compare needs something to compare: give --router, --cache-every or --policy");
   }
   Request request = make_request(options, cache);
   const auto pipeline = open_pipeline(options.pipeline);

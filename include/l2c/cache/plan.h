@@ -11,6 +11,8 @@
 
 namespace l2c {
 
+class Recall;
+
 // What a policy may know of a run: shapes, never tensors.
 struct RunShape {
   int blocks = 0;
@@ -23,9 +25,17 @@ struct RunShape {
   [[nodiscard]] int units() const { return 2 * blocks; }
 };
 
-// One bit for each evaluation and unit: computed, or taken from the store (the value stored last).
-// An evaluation is a cache step when the policy was free to reuse in it, whether it did or not.
-// Evaluations and units are 0-based; the queries do not check them.
+// A summand of what a reused branch gives: the value computed in an earlier evaluation.
+struct RecallTerm {
+  int evaluation = 0;
+  float weight = 1;
+
+  friend bool operator==(const RecallTerm&, const RecallTerm&) = default;
+};
+
+// One bit for each evaluation and unit: computed, or reused, which gives the value computed last or
+// what recall_by() said. An evaluation is a cache step when the policy was free to reuse in it,
+// whether it did or not. Evaluations and units are 0-based; the queries do not check them.
 class CachePlan {
  public:
   CachePlan() = default;
@@ -46,17 +56,22 @@ class CachePlan {
   // evaluation, where nothing is stored yet.
   void reuse(int evaluation, int unit);
 
-  // True when a later evaluation reads the value that this evaluation computes: it must be stored.
-  [[nodiscard]] bool keeps(int evaluation, int unit) const;
-  // True when the unit is reused here and no later evaluation reads the same value again.
-  [[nodiscard]] bool last_read(int evaluation, int unit) const;
+  // Reused branches give what `recall` makes of the values computed before: in the evaluations of
+  // `shape`, which are the plan's. For after the last reuse(), which goes back to the latest value.
+  // Throws InputError when shape has another number of evaluations.
+  void recall_by(const Recall& recall, const RunShape& shape);
+
+  // What a reused branch gives, latest value first, no weight 0; empty where it is computed.
+  [[nodiscard]] std::vector<RecallTerm> terms(int evaluation, int unit) const;
+  // The last evaluation that reads the value computed here; -1: none does, it need not be stored.
+  [[nodiscard]] int last_reader(int evaluation, int unit) const;
+  [[nodiscard]] bool keeps(int evaluation, int unit) const {
+    return last_reader(evaluation, unit) >= 0;
+  }
 
   [[nodiscard]] int computed() const;
   [[nodiscard]] int reused() const;
   [[nodiscard]] int cache_step_branches() const;  // units * number of cache steps
-  // Whether any evaluation reuses the unit, and how many such units there are.
-  [[nodiscard]] bool ever_reused(int unit) const;
-  [[nodiscard]] int ever_reused() const;
   // The largest number of branch outputs stored at the same time, when each is stored as it is
   // computed and dropped after its last read.
   [[nodiscard]] int peak_stored() const;
@@ -68,10 +83,12 @@ class CachePlan {
     return static_cast<std::size_t>(evaluation) * static_cast<std::size_t>(units_) +
            static_cast<std::size_t>(unit);
   }
+  [[nodiscard]] int last_computed(int before, int unit) const;
   int evaluations_ = 0;
   int units_ = 0;
-  std::vector<std::uint8_t> reuse_;       // evaluations * units
-  std::vector<std::uint8_t> cache_step_;  // evaluations
+  std::vector<std::uint8_t> reuse_;             // evaluations * units
+  std::vector<std::uint8_t> cache_step_;        // evaluations
+  std::vector<std::vector<RecallTerm>> terms_;  // like reuse_; empty: the latest value everywhere
 };
 
 }  // namespace l2c

@@ -15,16 +15,20 @@ class ComputeAll final : public CachePolicy {
   [[nodiscard]] std::optional<CachePlan> plan(const RunShape& shape) const override;
 };
 
-// Evaluations 0, N, 2N, ... compute everything, those between reuse everything (the paper's
-// baseline). N = 1 computes everything. Throws InputError for N < 1.
+// The first `warm_up` evaluations compute everything, then every N-th one; those between reuse
+// everything. EveryN(N) is FORA (arXiv 2407.01425) and Learning-to-Cache's baseline; with two
+// evaluations to warm up it has the full steps of TaylorSeer (official code:
+// TaylorSeer-DiT/cache_functions/cal_type.py, first_enhance 2). N = 1 computes everything. Throws
+// InputError for n < 1 or warm_up < 1.
 class EveryN final : public CachePolicy {
  public:
-  explicit EveryN(int n);
+  explicit EveryN(int n, int warm_up = 1);
   [[nodiscard]] std::string name() const override;
   [[nodiscard]] std::optional<CachePlan> plan(const RunShape& shape) const override;
 
  private:
   int n_;
+  int warm_up_;
 };
 
 // Learning-to-Cache (arXiv 2406.01733): an evaluation is full iff its spaced index

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "l2c/cache/plan.h"
+#include "l2c/cache/plan_places.h"
 #include "l2c/cache/policy.h"
 #include "l2c/cache/store.h"
 #include "l2c/models/branch_runner.h"
@@ -21,6 +22,7 @@ class PlanRun final : public CacheRun, private BranchRunner {
  private:
   BranchValue branch(BranchId id, BranchFunction compute) override;
   CachePlan plan_;
+  PlanPlaces places_;
   CacheStore& store_;
   Evaluation evaluation_;
 };

@@ -14,7 +14,7 @@ namespace l2c {
 struct SlotId {
   int pass = 0;
   int unit = 0;
-  int age = 0;  // 0: the latest; forecasts keep older ones
+  int place = 0;  // forecasts keep several values of a unit
 
   friend constexpr auto operator<=>(const SlotId&, const SlotId&) = default;
 };

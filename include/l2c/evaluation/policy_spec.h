@@ -9,6 +9,10 @@
 
 namespace l2c {
 
+// What a router's scores are held against where neither file nor user says: the paper's threshold
+// for DiT at 256 x 256.
+inline constexpr double paper_threshold = 0.1;
+
 // One way to run a model.
 struct PolicySpec {
   std::string text;  // as it was given: "router:runs/a/router.safetensors@0.5"
@@ -18,15 +22,28 @@ struct PolicySpec {
   // What it is, wherever files lie: "compute all", "router <fingerprint>, threshold 0.5". Equal
   // identities with equal steps run alike.
   std::string identity;
-  std::string router_fingerprint;   // 32 hex digits of its logits; empty: no router
-  std::optional<double> threshold;  // of the router
+  std::string router_fingerprint;     // 32 hex digits of its logits; empty: no router
+  std::optional<double> threshold;    // of the router
+  std::optional<int> made_for_steps;  // the only number of steps it fits, of a router or schedule
+  bool reuses = true;                 // false: "full" and "steps:N"
 };
 
-// "full": everything computed. "steps:N": everything computed, in N steps. "every:N": all branches
-// reused between every N-th evaluation. "router:FILE" and "router:FILE@THETA": a learned router
-// with its own threshold (else 0.1, the paper's for DiT at 256 x 256), or with THETA. A file whose
-// name ends in "@number" is found where it exists. Throws InputError: another form (the message
-// lists them), numbers outside their range, what Router::load throws.
+// "full": everything computed. "steps:N": everything computed, in N steps. "every:N,warm-up=W": all
+// branches reused between every N-th evaluation, after W (1) computed ones. "router:FILE" and
+// "router:FILE@THETA" (or "l2c:"): a learned router with its own threshold (else 0.1), or with
+// THETA. A file whose name ends in "@number" is found where it exists. "smoothcache:FILE": a
+// SmoothCache schedule. "taylorseer:N,order=M" and "chebbooster:N,order=M": every N-th evaluation
+// after two computed ones, between them a forecast. All but the first two take "+taylor:ORDER" and
+// "+chebyshev:ORDER" at the end: what is reused is a forecast (recall.h). Throws InputError:
+// another form (the message lists them), numbers outside their range, what Router::load and
+// SmoothCache::load throw.
 PolicySpec parse_policy_spec(const std::string& text);
+
+// The texts that parse_policy_spec() takes, for help and messages: "full, steps:N, ...".
+std::string policy_forms();
+
+// Makes what the policy reuses the given recall's (parse_recall()). Throws InputError:
+// what parse_recall() throws, and for policies that reuse nothing.
+void recall_by(PolicySpec& spec, const std::string& recall);
 
 }  // namespace l2c

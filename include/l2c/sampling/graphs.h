@@ -1,5 +1,6 @@
 // CUDA graphs of the model calls of planned runs: what the device is asked to do is recorded once
-// for every set of computed branches and repeated afterwards, without the host's part of the work.
+// for every set of computed branches (and of places that reused ones are read from) and repeated
+// afterwards, without the host's part of the work.
 #pragma once
 
 #include <functional>

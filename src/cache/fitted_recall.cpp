@@ -1,0 +1,122 @@
+#include "l2c/cache/fitted_recall.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "l2c/cache/store.h"
+#include "l2c/core/error.h"
+#include "l2c/models/branch_runner.h"
+
+namespace l2c {
+
+namespace {
+
+constexpr int most_values = 8;
+
+// Kept of one output of one micro-batch: enough for products that are sums over many, and 50 steps
+// of a large model still fit into memory.
+constexpr std::int64_t most_elements = 1 << 16;
+
+// Evenly spread, the same ones in every evaluation; fp32.
+at::Tensor part_of(const at::Tensor& value) {
+  const at::Tensor flat = value.flatten();
+  const std::int64_t step = (flat.numel() + most_elements - 1) / most_elements;
+  return flat.slice(0, 0, flat.numel(), step).to(at::kFloat).clone();
+}
+
+class ProductsRun final : public CacheRun, private BranchRunner {
+ public:
+  explicit ProductsRun(BranchProducts& products)
+      : products_(products), outputs_(static_cast<std::size_t>(products.units())) {}
+  BranchRunner& begin(const Evaluation& evaluation) override {
+    is_last_ = evaluation.index + 1 == products_.evaluations();
+    return *this;
+  }
+
+ private:
+  BranchValue branch(BranchId id, BranchFunction compute) override {
+    auto& outputs = outputs_.at(static_cast<std::size_t>(id.unit()));
+    const at::Tensor value = compute({});
+    outputs.push_back(part_of(value));
+    if (is_last_) {
+      const at::Tensor all = at::stack(outputs).to(at::kDouble);
+      const at::Tensor products = at::mm(all, all.t()).contiguous().cpu();
+      const auto* const data = products.const_data_ptr<double>();
+      products_.add(id.unit(), {data, data + products.numel()});
+      outputs.clear();
+    }
+    return single(value);
+  }
+
+  BranchProducts& products_;
+  bool is_last_ = false;
+  std::vector<std::vector<at::Tensor>> outputs_;  // of each unit, one an evaluation
+};
+
+}  // namespace
+
+FittedRecall::FittedRecall(BranchProducts products, int depth, std::string source)
+    : products_(std::move(products)), depth_(depth), source_(std::move(source)) {
+  if (depth < 1 || depth > most_values) {
+    throw InputError(
+        fmt::format("a fitted forecast from {} values: give 1 to {}", depth, most_values));
+  }
+}
+
+FittedRecall FittedRecall::load(const std::filesystem::path& file, int depth) {
+  return {BranchProducts::load(file), depth, file.string()};
+}
+
+std::string FittedRecall::name() const {
+  return fmt::format("fitted:{}@{}", std::filesystem::path(source_).stem().string(), depth_);
+}
+
+std::string FittedRecall::identity() const {
+  return fmt::format("fitted {}, {} values", products_.fingerprint(), depth_);
+}
+
+void FittedRecall::check(const RunShape& shape) const {
+  const auto evaluations = static_cast<int>(shape.evaluations.size());
+  if (evaluations != products_.evaluations() || shape.units() != products_.units()) {
+    throw InputError(fmt::format(
+        "the forecast {} was fitted to {} evaluations of {} units, the run has {} of "
+        "{}: fit one for this run (l2c calibrate --fit)",
+        source_, products_.evaluations(), products_.units(), evaluations, shape.units()));
+  }
+  const auto compare = [&](const char* what, const std::string& fitted, const std::string& run) {
+    if (fitted.empty() || run.empty() || fitted == run) return;
+    throw InputError(
+        fmt::format("the forecast {} was fitted with the {} {}, the run has {}: fit one for this "
+                    "run (l2c calibrate --fit)",
+                    source_, what, fitted, run));
+  };
+  const BranchProductsInfo& info = products_.info();
+  compare("spacing", info.spacing, shape.spacing);
+  compare("sampler", info.sampler, shape.sampler);
+  compare("model of fingerprint", info.model_fingerprint, shape.fingerprint);
+}
+
+std::vector<double> FittedRecall::weights(int unit, std::span<const Moment> known,
+                                          const Moment& now) const {
+  std::vector<int> evaluations;
+  for (const Moment& moment : known) evaluations.push_back(moment.evaluation);
+  return products_.fit(unit, evaluations, now.evaluation);
+}
+
+std::unique_ptr<CacheRun> MeasureProducts::start(const RunShape& shape, CacheStore&,
+                                                 const Recall&) const {
+  const auto evaluations = static_cast<int>(shape.evaluations.size());
+  if (evaluations != products_.evaluations() || shape.units() != products_.units()) {
+    throw InputError(fmt::format(
+        "products of {} evaluations of {} units are to be measured, the run has {} of {}",
+        products_.evaluations(), products_.units(), evaluations, shape.units()));
+  }
+  return std::make_unique<ProductsRun>(products_);
+}
+
+}  // namespace l2c
