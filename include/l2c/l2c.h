@@ -13,6 +13,7 @@
 #include "l2c/cache/recall.h"
 #include "l2c/cache/recalling.h"
 #include "l2c/cache/router.h"
+#include "l2c/cache/router_steps.h"
 #include "l2c/cache/smooth_cache.h"
 #include "l2c/core/branch.h"
 #include "l2c/core/build_info.h"

@@ -79,6 +79,14 @@ void check_row(const Router& router, const Evaluation& evaluation, int position)
   }
 }
 
+// Whatever the scores; `position` in the run.
+bool is_full(const Router& router, const Evaluation& evaluation, int position) {
+  const bool nothing_stored = position == 0;
+  const int group = router.info().group;
+  if (group == 2) return evaluation.row % 2 == 1 || nothing_stored;
+  return nothing_stored || (group > 0 && position % group == 0);
+}
+
 }  // namespace
 
 std::optional<CachePlan> ComputeAll::plan(const RunShape& shape) const {
@@ -136,8 +144,7 @@ std::optional<CachePlan> LearnedRouter::plan(const RunShape& shape) const {
   for (int k = 0; k < plan.evaluations(); ++k) {
     const Evaluation& evaluation = shape.evaluations[static_cast<std::size_t>(k)];
     check_row(router_, evaluation, k);
-    const bool nothing_stored = k == 0;
-    if (evaluation.row % 2 == 1 || nothing_stored) continue;
+    if (is_full(router_, evaluation, k)) continue;
     plan.mark_cache_step(k);
     for (int unit = 0; unit < plan.units(); ++unit) {
       const bool computed = router_.score(evaluation.row, unit) > threshold;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "l2c/core/error.h"
+#include "l2c/core/hash.h"
 #include "l2c/core/torch.h"
 
 namespace l2c {
@@ -85,5 +86,14 @@ std::size_t Router::at(int row, int unit) const {
 float Router::logit(int row, int unit) const { return logits_[at(row, unit)]; }
 
 float Router::score(int row, int unit) const { return scores_[at(row, unit)]; }
+
+std::string Router::fingerprint() const {
+  Hash hash;
+  hash.number(rows_);
+  hash.number(units_);
+  for (const float logit : logits_) hash.bytes(&logit, sizeof logit);
+  if (info_.group != 2) hash.number(info_.group);
+  return hash.hex();
+}
 
 }  // namespace l2c

@@ -77,6 +77,12 @@ RouterInfo read_info(const io::SafetensorsFile& file, std::int64_t rows) {
   info.training = text(metadata, "training");
   info.threshold = number<double>(file.path(), metadata, "threshold");
   info.lambda = number<double>(file.path(), metadata, "lambda");
+  info.recall = text(metadata, "recall");
+  info.group = number<int>(file.path(), metadata, "group").value_or(2);
+  if (info.group < 0 || info.group == 1) {
+    fail(file.path(),
+         fmt::format("the metadata entry group is {}, neither 0 nor at least 2", info.group));
+  }
   if (info.threshold && !(*info.threshold >= 0 && *info.threshold <= 1)) {
     fail(file.path(),
          fmt::format("the metadata entry threshold is {}, outside [0, 1]", *info.threshold));
@@ -153,6 +159,8 @@ void Router::save(const std::filesystem::path& path) const {
   add("spacing", info_.spacing);
   add("sampler", info_.sampler);
   add("training", info_.training);
+  add("recall", info_.recall);
+  if (info_.group != 2) add("group", fmt::format("{}", info_.group));
   // The shortest text that reads back as the same number.
   if (info_.threshold) add("threshold", fmt::format("{}", *info_.threshold));
   if (info_.lambda) add("lambda", fmt::format("{}", *info_.lambda));

@@ -58,8 +58,8 @@ float interpolated(const Router& router, const std::vector<Trained>& rows, doubl
 
 Router router_for(const Router& router, const RunShape& shape) {
   if (router.units() != shape.units()) {
-    throw InputError(fmt::format("the router {} is for {} units, the model has {}",
-                                 router.source(), router.units(), shape.units()));
+    throw InputError(fmt::format("the router {} is for {} units, the model has {}", router.source(),
+                                 router.units(), shape.units()));
   }
   const auto rows = trained_rows(router);
   if (rows.empty()) {

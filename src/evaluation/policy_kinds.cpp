@@ -14,7 +14,6 @@
 #include "l2c/cache/recalling.h"
 #include "l2c/cache/smooth_cache.h"
 #include "l2c/core/error.h"
-#include "l2c/core/hash.h"
 #include "spec_text.h"
 
 namespace l2c {
@@ -96,29 +95,17 @@ RouterText router_text(const std::string& value) {
   return {value.substr(0, at), threshold};
 }
 
-std::string router_fingerprint(const Router& router) {
-  Hash hash;
-  hash.number(router.rows());
-  hash.number(router.units());
-  for (int row = 0; row < router.rows(); ++row) {
-    for (int unit = 0; unit < router.units(); ++unit) {
-      const float logit = router.logit(row, unit);
-      hash.bytes(&logit, sizeof logit);
-    }
-  }
-  return hash.hex();
-}
-
 void make_router(PolicySpec& spec, const std::string& text) {
   const auto [file, asked] = router_text(file_of(text));
   if (file.empty()) refuse_policy(text, "no router file is named");
   auto router = Router::load(file);
   const double threshold = asked.value_or(router.info().threshold.value_or(paper_threshold));
   spec.name = fmt::format("{}@{}", std::filesystem::path(file).stem().string(), threshold);
-  spec.router_fingerprint = router_fingerprint(router);
+  spec.router_fingerprint = router.fingerprint();
   spec.identity = fmt::format("router {}, threshold {}", spec.router_fingerprint, threshold);
   spec.threshold = threshold;
   spec.made_for_steps = router.rows();
+  spec.router = router.info();
   spec.policy = std::make_shared<LearnedRouter>(std::move(router), threshold);
 }
 

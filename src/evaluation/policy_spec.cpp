@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "l2c/cache/recalling.h"
+#include "l2c/core/error.h"
 #include "policy_kinds.h"
 
 namespace l2c {
@@ -24,8 +25,6 @@ std::pair<std::string, std::string> split_recall(const std::string& text) {
   return {text, ""};
 }
 
-}  // namespace
-
 void recall_by(PolicySpec& spec, const std::string& recall) {
   auto parsed = parse_recall(recall);
   if (!spec.reuses) {
@@ -35,6 +34,17 @@ void recall_by(PolicySpec& spec, const std::string& recall) {
   spec.name += fmt::format("+{}", parsed->name());
   if (parsed->name() != "latest") spec.identity += fmt::format(", {}", parsed->identity());
   spec.policy = std::make_shared<Recalling>(spec.policy, std::move(parsed));
+}
+
+}  // namespace
+
+std::string recall_of(const RouterInfo& router) {
+  if (router.recall.empty()) return "latest";
+  if (router.recall.rfind("fitted", 0) != 0) return router.recall;
+  throw InputError(fmt::format(
+      "the router was trained with the forecast {}: name its file, +fitted:FILE@DEPTH at "
+      "the end of a policy or --recall fitted:FILE@DEPTH",
+      router.recall));
 }
 
 PolicySpec parse_policy_spec(const std::string& text) {
@@ -47,7 +57,11 @@ PolicySpec parse_policy_spec(const std::string& text) {
   PolicySpec spec;
   spec.text = text;
   kind->make(spec, policy);
-  if (!recall.empty()) recall_by(spec, recall);
+  if (!recall.empty()) {
+    recall_by(spec, recall);
+  } else if (spec.router && !spec.router->recall.empty()) {
+    recall_by(spec, recall_of(*spec.router));
+  }
   return spec;
 }
 

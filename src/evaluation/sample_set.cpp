@@ -238,6 +238,7 @@ TrainingSettings sample_set_settings(const Pipeline& pipeline, const SampleSetOp
   settings.add("model", model.fingerprint);
   settings.add("architecture", model.architecture);
   settings.add("classes", std::int64_t{model.num_classes});
+  if (model.dtype != "fp32") settings.add("dtype", model.dtype);
   settings.add("policy", options.policy);
   settings.add("seed", fmt::format("{}", request.seed));
   settings.add("steps", static_cast<std::int64_t>(shape.evaluations.size()));

@@ -46,13 +46,15 @@ io::Weights parse_weights(const std::string& name) {
   throw InputError(fmt::format("weights \"{}\": give \"ema\" or \"model\"", name));
 }
 
-ModelSummary summarize(const DenoiserInfo& info) {
+ModelSummary summarize(const Denoiser& model) {
+  const DenoiserInfo& info = model.info();
   return {.architecture = info.architecture,
           .fingerprint = info.fingerprint,
           .channels = info.in_channels,
           .size = info.input_size,
           .blocks = info.blocks,
           .num_classes = info.num_classes,
+          .dtype = model.branch_dtype() == at::kBFloat16 ? "bf16" : "fp32",
           .can_be_guided = info.null_label.has_value(),
           .makes_pixels = are_pixels(info.in_channels)};
 }
@@ -239,7 +241,7 @@ Pipeline Pipeline::seeded(const std::string& architecture, std::uint64_t seed,
 
 Pipeline::Pipeline(std::shared_ptr<const Denoiser> model) {
   if (!model) throw InputError("a pipeline needs a model, not a null pointer");
-  auto summary = summarize(model->info());
+  auto summary = summarize(*model);
   impl_ = std::make_shared<const Impl>(Impl{std::move(model), std::move(summary)});
 }
 

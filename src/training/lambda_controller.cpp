@@ -39,11 +39,11 @@ double RouterPrice::largest() const {
 }
 
 LambdaController::LambdaController(RouterPrice price, double target, double threshold,
-                                   double learning_rate)
+                                   double learning_rate, int rows_at_once)
     : price_(std::move(price)),
       target_(target),
       threshold_(threshold),
-      interval_(2 * price_.cache_steps),
+      interval_(2 * price_.cache_steps / rows_at_once),
       pace_(2 * learning_rate),
       visits_(static_cast<std::size_t>(price_.cache_steps), 0),
       prices_(visits_.size() * price_.unit_macs.size(), 0) {

@@ -27,8 +27,10 @@ struct RouterPrice {
 // "Accelerated stochastic approximation", 1958). Deterministic. Not thread-safe.
 class LambdaController {
  public:
-  // A row is trained once in price.cache_steps iterations, by at most learning_rate.
-  LambdaController(RouterPrice price, double target, double threshold, double learning_rate);
+  // An iteration trains `rows_at_once` of the price.cache_steps rows, each by at most
+  // learning_rate.
+  LambdaController(RouterPrice price, double target, double threshold, double learning_rate,
+                   int rows_at_once = 1);
 
   // 0 until every row was observed a few times.
   [[nodiscard]] double lambda() const { return state_.lambda; }

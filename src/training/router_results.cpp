@@ -19,11 +19,35 @@ PlanCost price_router(const Router& router, double threshold, const RunShape& sh
   return price(LearnedRouter(router, threshold).plan(shape).value(), cost);
 }
 
-RouterPrice price_of(int steps, const ForwardCost& cost) {
+CachePlan frame_of(int group, const RunShape& shape) {
+  const auto steps = static_cast<int>(shape.evaluations.size());
+  const std::vector<float> nothing(static_cast<std::size_t>(steps * shape.units()), -1.0F);
+  const Router router(steps, shape.units(), nothing, {.group = group});
+  return LearnedRouter(router, 1).plan(shape).value();
+}
+
+std::vector<int> cache_steps_of(const CachePlan& frame) {
+  std::vector<int> steps;
+  for (int k = 0; k < frame.evaluations(); ++k) {
+    if (frame.cache_step(k)) steps.push_back(k);
+  }
+  return steps;
+}
+
+at::Tensor logits_of(const Router& router) {
+  auto logits = at::empty({router.rows(), router.units()});
+  auto* next = logits.mutable_data_ptr<float>();
+  for (int row = 0; row < router.rows(); ++row) {
+    for (int unit = 0; unit < router.units(); ++unit) *next++ = router.logit(row, unit);
+  }
+  return logits;
+}
+
+RouterPrice price_of(int steps, int cache_steps, const ForwardCost& cost) {
   RouterPrice price;
   for (const BranchMacs& unit : cost.units) price.unit_macs.push_back(unit.truth);
   price.full_macs = cost.total().truth * steps;
-  price.cache_steps = steps / 2;
+  price.cache_steps = cache_steps;
   return price;
 }
 

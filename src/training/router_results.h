@@ -21,8 +21,15 @@ Router to_router(const at::Tensor& logits, RouterInfo info);
 PlanCost price_router(const Router& router, double threshold, const RunShape& shape,
                       const ForwardCost& cost);
 
+// The plan of a router of this group that reuses whatever it may.
+CachePlan frame_of(int group, const RunShape& shape);
+std::vector<int> cache_steps_of(const CachePlan& frame);
+
+// [rows, units] fp32.
+at::Tensor logits_of(const Router& router);
+
 // The same arithmetic in parts: price_of(...).speedup(MACs saved) is price_router's ideal_speedup.
-RouterPrice price_of(int steps, const ForwardCost& cost);
+RouterPrice price_of(int steps, int cache_steps, const ForwardCost& cost);
 
 // The router, its curve and its picture for runs of this shape: router.safetensors, curve.csv and
 // heat_map.png, each aside and renamed; returns their paths.

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "environment.h"
+#include "l2c/cache/recall.h"
+#include "l2c/cache/router.h"
 #include "l2c/core/error.h"
 #include "l2c/diffusion/schedule.h"
 #include "utf8.h"
@@ -51,6 +53,23 @@ void check_threshold_and_clamp(const RouterTrainingOptions& options) {
       options.threshold, -options.clamp, lowest));
 }
 
+// Those of one objective are refused with the other: they would do nothing.
+void check_objective(const RouterTrainingOptions& options) {
+  need(options.group == 0 || options.group >= 2, "group", options.group, "0, or at least 2");
+  need(std::isfinite(options.guidance), "guidance", options.guidance, "a finite number");
+  if (options.trajectory) {
+    if (options.flip) throw InputError("flip: training on whole runs has no images to mirror");
+    return;
+  }
+  const auto refuse = [](const char* option) {
+    throw InputError(fmt::format("{}: only training on whole runs (trajectory) has it", option));
+  };
+  if (options.recall != "latest") refuse("recall");
+  if (options.group != 2) refuse("group");
+  if (options.hard) refuse("hard decisions");
+  if (options.guidance != 1) refuse("guidance");
+}
+
 void check_lambda(const RouterTrainingOptions& options) {
   if (options.lambda) {
     need(*options.lambda >= 0 && std::isfinite(*options.lambda), "lambda", *options.lambda,
@@ -85,6 +104,7 @@ void check_options(const RouterTrainingOptions& options) {
     throw InputError(fmt::format("dtype \"{}\": give fp32 or bf16", options.dtype));
   }
   check_threshold_and_clamp(options);
+  check_objective(options);
   check_lambda(options);
 }
 
@@ -108,7 +128,16 @@ TrainingSettings settings_of(const RouterTrainingOptions& options, const Denoise
   TrainingSettings settings;
   settings.add("training", "router");
   settings.add("model", model.info().fingerprint);
-  if (data != nullptr) {
+  if (!options.initial_router.empty()) {
+    settings.add("initial_router", Router::load(options.initial_router).fingerprint());
+  }
+  if (options.trajectory) {
+    settings.add("objective", "trajectory");
+    settings.add("recall", parse_recall(options.recall)->identity());
+    settings.add("group", std::int64_t{options.group});
+    settings.add("hard", options.hard);
+    settings.add("guidance", options.guidance);
+  } else if (data != nullptr) {
     settings.add("data", data->info().fingerprint);
   } else {
     settings.add("data", "own samples");
@@ -116,7 +145,7 @@ TrainingSettings settings_of(const RouterTrainingOptions& options, const Denoise
     settings.add("own_guidance", options.own_samples.guidance);
     settings.add("own_batch_size", std::int64_t{options.own_samples.batch_size});
   }
-  settings.add("flip", options.flip);
+  if (!options.trajectory) settings.add("flip", options.flip);
   settings.add("spacing", options.spacing);
   settings.add("batch_size", std::int64_t{options.batch_size});
   settings.add("learning_rate", options.learning_rate);
@@ -144,6 +173,11 @@ std::string describe(const RouterTrainingOptions& options, std::int64_t iteratio
   std::string text = fmt::format("{} iterations of {}, learning rate {}, ", iterations,
                                  options.batch_size, options.learning_rate);
   if (options.target_speedup) text += fmt::format("target speed-up {}, ", *options.target_speedup);
+  if (options.trajectory) {
+    text +=
+        fmt::format("whole runs, recall {}, group {}, {} decisions, guidance {}, ", options.recall,
+                    options.group, options.hard ? "hard" : "soft", options.guidance);
+  }
   return valid_utf8(text + fmt::format("label dropout {}, {}, seed {}, data: {}",
                                        options.label_dropout, options.dtype, options.seed, data));
 }

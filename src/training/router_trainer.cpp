@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <utility>
 
 #include "check_data.h"
 #include "environment.h"
+#include "l2c/cache/recall.h"
+#include "l2c/cache/router_steps.h"
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
 #include "l2c/core/torch_errors.h"
@@ -18,6 +21,7 @@
 #include "l2c/training/curve.h"
 #include "l2c/training/random.h"
 #include "l2c/training/router_objective.h"
+#include "l2c/training/router_trajectory.h"
 #include "l2c/training/run_folder.h"
 #include "lambda_controller.h"
 #include "own_samples.h"
@@ -53,15 +57,23 @@ struct RouterTrainer::Impl {
         random(options_.seed),
         folder(path),
         settings(settings_of(options_, *model, data.get())),
+        recall(parse_recall(options_.recall)),
+        frame(frame_of(options_.group, shape)),
+        cache_steps(cache_steps_of(frame)),
         logits(first_logits(), options_.clamp) {
     if (options.target_speedup) {
-      controller.emplace(price_of(schedule.steps(), model->cost()), *options.target_speedup,
-                         options.threshold, options.learning_rate);
+      const int rows = static_cast<int>(cache_steps.size());
+      controller.emplace(price_of(schedule.steps(), rows, model->cost()), *options.target_speedup,
+                         options.threshold, options.learning_rate, options.trajectory ? rows : 1);
     }
     if (const auto saved = folder.load(settings)) restore(*saved);
   }
 
   [[nodiscard]] at::Tensor first_logits() const {
+    if (!options.initial_router.empty()) {
+      const auto start = router_for(Router::load(options.initial_router), shape);
+      return logits_of(start).to(model->device());
+    }
     std::vector<at::Tensor> rows;
     for (int row = 0; row < schedule.steps(); ++row) {
       rows.push_back(random.normal(DrawFor::router_logits, row, {shape.units()}));
@@ -106,11 +118,11 @@ struct RouterTrainer::Impl {
     return controller ? controller->lambda() : options.lambda.value_or(published_lambda);
   }
 
-  [[nodiscard]] Router router(RouterInfo info = {}) const {
+  [[nodiscard]] Router router(RouterInfo info) const {
     return to_router(logits.values(), std::move(info));
   }
   [[nodiscard]] PlanCost price() const {
-    return price_router(router(), options.threshold, shape, model->cost());
+    return price_router(router({.group = options.group}), options.threshold, shape, model->cost());
   }
 
   [[nodiscard]] std::int64_t limit() const {
@@ -145,6 +157,64 @@ struct RouterTrainer::Impl {
 
   void iterate() {
     logits.clear_gradients();
+    if (options.trajectory) {
+      iterate_over_run();
+    } else {
+      iterate_one_step();
+    }
+    logits.step(options.learning_rate);
+    ++step;
+    if (controller && controller->due(step)) controller->control(step, price().ideal_speedup);
+  }
+
+  void observe(int cache_step, int row) {
+    if (!controller) return;
+    controller->observe(cache_step, numbers(logits.row(row).sigmoid()),
+                        numbers(logits.row(row).grad()));
+  }
+
+  void iterate_over_run() {
+    const auto& info = model->info();
+    const std::vector<std::int64_t> sizes{options.batch_size, info.in_channels, info.input_size,
+                                          info.input_size};
+    const at::Tensor noise = random.normal(DrawFor::noise, step, sizes);
+    auto labels = at::tensor(at::ArrayRef<std::int64_t>(
+        random.integers(DrawFor::own_samples, step, options.batch_size, info.num_classes)));
+    if (options.label_dropout > 0 && options.guidance == 1) {
+      labels = drop_labels(labels);
+    }
+    std::vector<TrajectoryStep> trained;
+    {
+      const Autocast autocast(model->device(), options.dtype == "bf16");
+      trained = router_trajectory(
+          *model, schedule, frame, [&](int row) -> const at::Tensor& { return logits.row(row); },
+          lambda(), noise.to(model->device()), labels.to(model->device()),
+          {.recall = recall,
+           .threshold = options.threshold,
+           .hard = options.hard,
+           .guidance = options.guidance,
+           .guided_channels = std::min(3, static_cast<int>(info.in_channels))});
+    }
+    double mse = 0;
+    double penalty = 0;
+    for (const TrajectoryStep& one : trained) {
+      mse += one.mse;
+      penalty += lambda() * one.weight_sum;
+      require_finite("the loss", one.mse + one.weight_sum, one.row);
+    }
+    require_finite("the gradients' norm", logits.gradient_norm(), trained.front().row);
+    const auto rows = static_cast<double>(trained.size());
+    sums.add({(mse + penalty) / rows, mse / rows, penalty / rows});
+    for (std::size_t i = 0; i < trained.size(); ++i) observe(static_cast<int>(i), trained[i].row);
+  }
+
+  [[nodiscard]] at::Tensor drop_labels(const at::Tensor& labels) const {
+    const auto draws = random.uniform(DrawFor::label_dropout, step, labels.size(0));
+    return labels.masked_fill(at::tensor(at::ArrayRef<double>(draws)) < options.label_dropout,
+                              *model->info().null_label);
+  }
+
+  void iterate_one_step() {
     const auto cache_step =
         random.integers(DrawFor::timestep, step, 1, schedule.steps() / 2).front();
     const int row = 2 * static_cast<int>(cache_step);
@@ -160,13 +230,7 @@ struct RouterTrainer::Impl {
     loss.total.backward();
     require_finite("the gradients' norm", logits.gradient_norm(), row);
     sums.add({mse + penalty, mse, penalty});
-    if (controller) {
-      controller->observe(static_cast<int>(cache_step), numbers(logits.row(row).sigmoid()),
-                          numbers(logits.row(row).grad()));
-    }
-    logits.step(options.learning_rate);
-    ++step;
-    if (controller && controller->due(step)) controller->control(step, price().ideal_speedup);
+    observe(static_cast<int>(cache_step), row);
   }
 
   void require_finite(const char* what, double value, int row) const {
@@ -202,8 +266,10 @@ struct RouterTrainer::Impl {
   }
 
   void train(const TrainingProgressFunction& progress, const std::stop_token& stop) {
-    if (!data) make_own_samples(progress, stop);
-    order.emplace(random, data->info().size, options.batch_size);
+    if (!options.trajectory) {
+      if (!data) make_own_samples(progress, stop);
+      order.emplace(random, data->info().size, options.batch_size);
+    }
     ProgressReporter reporter(progress, step, options.batch_size);
     while (!finished()) {
       iterate();
@@ -220,6 +286,10 @@ struct RouterTrainer::Impl {
     }
   }
 
+  [[nodiscard]] std::string trained_with() const {
+    return options.trajectory ? "none, runs from noise" : data->info().description;
+  }
+
   RouterTrainingResult result() {
     const PlanCost cost = price();
     Router trained = router({.model_fingerprint = model->info().fingerprint,
@@ -227,7 +297,9 @@ struct RouterTrainer::Impl {
                              .sampler = "ddim",
                              .threshold = options.threshold,
                              .lambda = lambda(),
-                             .training = describe(options, step, data->info().description)});
+                             .training = describe(options, step, trained_with()),
+                             .group = options.group,
+                             .recall = recall->depth() > 1 ? recall->name() : ""});
     auto files =
         write_results(folder.path(), LearnedRouter(trained, options.threshold), shape, curve);
     const bool reached = !controller || controller->within(cost.ideal_speedup);
@@ -255,6 +327,9 @@ struct RouterTrainer::Impl {
   TrainingRandom random;
   RunFolder folder;
   TrainingSettings settings;
+  std::shared_ptr<const Recall> recall;
+  CachePlan frame;               // which evaluations are cache steps, with everything reused
+  std::vector<int> cache_steps;  // those evaluations
   RouterLogits logits;
   std::optional<LambdaController> controller;
   std::optional<DataOrder> order;
@@ -269,7 +344,10 @@ namespace {
 
 void check_target(const RouterTrainingOptions& options, const Denoiser& model) {
   if (!options.target_speedup) return;
-  const auto price = price_of(make_schedule(options.spacing).steps(), model.cost());
+  const auto schedule = make_schedule(options.spacing);
+  const auto frame = frame_of(options.group, run_shape(model.info().blocks, schedule, "ddim"));
+  const auto price =
+      price_of(schedule.steps(), static_cast<int>(cache_steps_of(frame).size()), model.cost());
   if (*options.target_speedup <= price.largest()) return;
   throw InputError(fmt::format(
       "target speed-up {}: reusing every branch of the {} cache steps of {} gives "
@@ -289,6 +367,9 @@ RouterTrainer::RouterTrainer(std::shared_ptr<const Denoiser> model,
     const auto& info = model->info();
     check_options(options);
     check_model(options, info, data != nullptr);
+    if (data && options.trajectory) {
+      throw InputError("training on whole runs (trajectory) needs no data: leave them out");
+    }
     if (data) check_data({info.in_channels, info.input_size, info.num_classes}, data->info());
     check_target(options, *model);
     impl_ = std::make_unique<Impl>(std::move(model), std::move(data), options, folder);

@@ -77,16 +77,14 @@ class StudentRunner final : public BranchRunner {
     const at::Tensor computed = compute({}).to(at::kFloat);
     const at::Tensor recalled = memory_.recalled(id.unit(), now_);
     if (computed_[unit]) memory_.keep(id.unit(), now_, computed.detach());
-    return single(at::lerp(recalled, computed, weight(unit)));
+    const at::Tensor& score = scores_[unit];
+    if (!options_.hard) return single(at::lerp(recalled, computed, score));
+    const at::Tensor chosen = computed_[unit] ? computed : recalled;
+    // Zero, with the mixture's gradient to the score.
+    return single(chosen + (score - score.detach()) * (computed.detach() - recalled));
   }
 
  private:
-  [[nodiscard]] at::Tensor weight(std::size_t unit) const {
-    const at::Tensor& score = scores_[unit];
-    if (!options_.hard) return score;
-    return (score - score.detach()) + (computed_[unit] ? 1.0 : 0.0);
-  }
-
   Memory& memory_;
   Moment now_;
   std::vector<at::Tensor> scores_;
@@ -143,8 +141,8 @@ class Trajectory {
 
   at::Tensor forward(const Evaluation& evaluation, BranchRunner& runner) {
     const at::Tensor x = is_guided() ? at::cat({x_, x_}) : x_;
-    const at::Tensor t = at::full({x.size(0)}, static_cast<std::int64_t>(evaluation.time),
-                                  labels_.options());
+    const at::Tensor t =
+        at::full({x.size(0)}, static_cast<std::int64_t>(evaluation.time), labels_.options());
     return model_.forward(x, t, labels_, runner).to(at::kFloat);
   }
 
@@ -168,8 +166,8 @@ class Trajectory {
 
 std::vector<TrajectoryStep> router_trajectory(
     const Denoiser& model, const Schedule& schedule, const CachePlan& frame,
-    const std::function<const at::Tensor&(int row)>& logits, double lambda,
-    const at::Tensor& noise, const at::Tensor& labels, const TrajectoryOptions& options) {
+    const std::function<const at::Tensor&(int row)>& logits, double lambda, const at::Tensor& noise,
+    const at::Tensor& labels, const TrajectoryOptions& options) {
   if (frame.evaluations() != schedule.steps()) {
     throw InputError(fmt::format("the plan has {} evaluations, the schedule {}",
                                  frame.evaluations(), schedule.steps()));

@@ -46,14 +46,12 @@ TEST(RouterSteps, ToItsOwnStepsCacheStepsStay) {
 }
 
 TEST(RouterSteps, RefusesWhatCannotBeCarried) {
-  EXPECT_THAT(message_of<InputError>([] {
-                (void)router_for(test::random_router(4, 4, 1), shape_of(6));
-              }),
-              HasSubstr("is for 4 units, the model has 2"));
-  EXPECT_THAT(message_of<InputError>([] {
-                (void)router_for(test::random_router(1, 2, 1), shape_of(6));
-              }),
-              HasSubstr("has no cache step"));
+  EXPECT_THAT(
+      message_of<InputError>([] { (void)router_for(test::random_router(4, 4, 1), shape_of(6)); }),
+      HasSubstr("is for 4 units, the model has 2"));
+  EXPECT_THAT(
+      message_of<InputError>([] { (void)router_for(test::random_router(1, 2, 1), shape_of(6)); }),
+      HasSubstr("has no cache step"));
 }
 
 }  // namespace

@@ -127,6 +127,22 @@ TEST(PolicySpec, ARecallFollowsThePolicy) {
             "r+s@0.5+chebyshev:2");
 }
 
+TEST(PolicySpec, ARouterHasTheRecallItWasTrainedWith) {
+  const auto file = test::scratch() / "own.safetensors";
+  const auto save = [&](const char* recall) {
+    Router(6, 2 * test::blocks, std::vector<float>(24, 1.0F), {.recall = recall}).save(file);
+  };
+  const auto text = "router:" + file.string();
+  save("taylor:1");
+  EXPECT_EQ(parse_policy_spec(text).identity, parse_policy_spec(text + "+taylor:1").identity);
+  EXPECT_EQ(parse_policy_spec(text).name, "own@0.1+taylor:1");
+  EXPECT_NE(parse_policy_spec(text).identity, parse_policy_spec(text + "+latest").identity);
+  save("fitted:mine@2");
+  EXPECT_EQ(parse_policy_spec(text + "+taylor:2").name, "own@0.1+taylor:2");
+  EXPECT_THAT([&] { (void)parse_policy_spec(text); },
+              testing::ThrowsMessage<InputError>(HasSubstr("was trained with the forecast")));
+}
+
 TEST(PolicySpec, ForecastersAreEveryNWithARecall) {
   const auto taylor = parse_policy_spec("taylorseer:3,order=2");
   EXPECT_EQ(taylor.identity, parse_policy_spec("every:3,warm-up=2+taylor:2").identity);

@@ -75,7 +75,6 @@ TEST(TrajectoryTraining, MeetsATargetWithFreePlacement) {
   auto options = runs(40);
   options.lambda.reset();
   options.group = 0;
-  options.hard = true;
   options.target_speedup = 1.8;
   options.learning_rate = 0.3;
   const auto result = train_on_runs(options, test::scratch());

@@ -30,12 +30,13 @@ std::shared_ptr<const CachePolicy> recalled(std::shared_ptr<const CachePolicy> p
 }
 
 void make_policy(Cache& cache, const CacheOptions& options) {
-  auto spec = parse_policy_spec(options.policy);
+  auto spec = parse_policy_spec(options.recall.empty()
+                                    ? options.policy
+                                    : fmt::format("{}+{}", options.policy, options.recall));
   if (spec.steps) {
     throw InputError(
         fmt::format("--policy {}: give --steps {} instead", options.policy, *spec.steps));
   }
-  recall_by(spec, options.recall);
   cache.made_for_steps = spec.made_for_steps;
   cache.policy = std::move(spec.policy);
 }
@@ -90,20 +91,21 @@ void add_cache_options(CLI::App& app, CacheOptions& options) {
   app.add_option("--policy", options.policy, "instead of both: " + policy_forms())
       ->excludes(router)
       ->excludes(every);
-  app.add_option("--recall", options.recall,
-                 "what a reused branch gives: the latest value, or a forecast from several: "
-                 "taylor:ORDER or chebyshev:ORDER")
-      ->capture_default_str();
+  app.add_option(
+      "--recall", options.recall,
+      "what a reused branch gives: latest, the value as it was, or a forecast from several, "
+      "taylor:ORDER, chebyshev:ORDER or fitted:FILE@DEPTH (default: what the router was "
+      "trained with, else latest)");
 }
 
 Cache make_cache(const CacheOptions& options) {
   Cache cache;
-  cache.recall = parse_recall(options.recall);
   if (!options.policy.empty()) {
     make_policy(cache, options);
     return cache;
   }
   if (options.router.empty()) {
+    cache.recall = parse_recall(options.recall.empty() ? "latest" : options.recall);
     if (options.every) cache.policy = std::make_shared<EveryN>(*options.every);
     cache.policy = recalled(std::move(cache.policy), cache.recall);
     return cache;
@@ -111,6 +113,8 @@ Cache make_cache(const CacheOptions& options) {
   cache.router = Router::load(options.router);
   cache.threshold =
       options.threshold.value_or(cache.router->info().threshold.value_or(paper_threshold));
+  cache.recall =
+      parse_recall(options.recall.empty() ? recall_of(cache.router->info()) : options.recall);
   cache.made_for_steps = cache.router->rows();
   cache.policy = router_policy(cache, cache.threshold);
   return cache;

@@ -34,7 +34,7 @@ struct CacheOptions {
   std::optional<double> threshold;
   std::optional<int> every;
   std::string policy;
-  std::string recall = "latest";
+  std::string recall;  // empty: the one the router was trained with, else the latest value
 };
 void add_cache_options(CLI::App& app, CacheOptions& options);
 

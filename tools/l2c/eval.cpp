@@ -52,6 +52,7 @@ std::string command_text(const EvalOptions& o) {
   const auto& e = o.evaluation;
   auto text = fmt::format("l2c eval --model {}", quoted(o.model));
   if (!o.load.architecture.empty()) text += fmt::format(" --arch {}", quoted(o.load.architecture));
+  if (o.load.dtype != "fp32") text += fmt::format(" --dtype {}", o.load.dtype);
   std::vector<std::string> policies;
   for (const auto& policy : o.policies) policies.push_back(quoted(policy));
   const auto split = o.split == "test or all" ? std::string() : fmt::format(" --split {}", o.split);
@@ -96,6 +97,9 @@ void add_inputs(CLI::App& app, EvalOptions& options) {
   app.add_option("--model", options.model, "checkpoint of a model of pixels")->required();
   app.add_option("--arch", options.load.architecture,
                  "a preset's name or a JSON file (default: the model file's own metadata)");
+  app.add_option("--dtype", options.load.dtype, "of products and kept branches: fp32 or bf16")
+      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->capture_default_str();
   app.add_option("--classifier", options.classifier,
                  "what train-classifier wrote: gives features and judges labels")
       ->required();
@@ -110,9 +114,11 @@ void add_inputs(CLI::App& app, EvalOptions& options) {
 
 void add_runs(CLI::App& app, EvalOptions& options) {
   EvaluationOptions& evaluation = options.evaluation;
-  app.add_option("--policy", options.policies,
-                 "what to compare, one or more: full, steps:N, every:N, router:FILE, "
-                 "router:FILE@THRESHOLD")
+  app.add_option(
+         "--policy", options.policies,
+         "what to compare, one or more: " + policy_forms() +
+             "; with +taylor:ORDER, +chebyshev:ORDER or +fitted:FILE@DEPTH at the end: what "
+             "is reused is a forecast")
       ->required();
   app.add_option("--images", evaluation.images, "images of a policy and seed")
       ->capture_default_str();

@@ -32,9 +32,11 @@ struct TrainRouterOptions {
 
 std::shared_ptr<const DataSet> load_data(const TrainRouterOptions& options,
                                          const DenoiserInfo& model) {
-  if (options.no_data) return nullptr;
+  if (options.no_data || options.training.trajectory) return nullptr;
   if (options.data.empty()) {
-    throw InputError("nothing to train on: give --data, or --no-data for samples of the model");
+    throw InputError(
+        "nothing to train on: give --data, --no-data for samples of the model, or --trajectory for "
+        "whole runs of the sampler");
   }
   return open_model_data(options.data, options.split, model.input_size, model.in_channels);
 }
@@ -62,8 +64,12 @@ void train_router(TrainRouterOptions options) {
   const auto model = load_model(options.model);
   const auto data = load_data(options, model->info());
   RouterTrainer trainer(model, data, training, options.out);
-  complain(data ? fmt::format("training on {}", data->info().description)
-                : fmt::format("training on {} samples of the model", training.own_samples.count));
+  if (training.trajectory) {
+    complain("training on whole runs of the sampler");
+  } else {
+    complain(data ? fmt::format("training on {}", data->info().description)
+                  : fmt::format("training on {} samples of the model", training.own_samples.count));
+  }
   if (trainer.iteration() > 0) {
     complain(fmt::format("going on after step {}", trainer.iteration()));
   }
@@ -96,6 +102,33 @@ void add_inputs(CLI::App& command, TrainRouterOptions& o) {
       ->capture_default_str();
 }
 
+// Beyond the paper.
+void add_trajectory(CLI::App& command, RouterTrainingOptions& o) {
+  auto* runs = command.add_flag(
+      "--trajectory", o.trajectory,
+      "train on whole runs of the sampler, from noise, in which each cache step goes on from what "
+      "the ones before did; an iteration trains every row; needs no images");
+  runs->excludes(command.get_option("--data"))->excludes(command.get_option("--no-data"));
+  command
+      .add_option("--recall", o.recall,
+                  "what reused branches give: latest, taylor:ORDER, chebyshev:ORDER or "
+                  "fitted:FILE@DEPTH")
+      ->needs(runs)
+      ->capture_default_str();
+  command
+      .add_option("--group", o.group,
+                  "every so many steps one is computed whole; 0: the budget alone decides which")
+      ->needs(runs)
+      ->capture_default_str();
+  command
+      .add_flag("--hard", o.hard,
+                "decide as sampling does, instead of mixing computed and reused branches")
+      ->needs(runs);
+  command.add_option("--cfg-scale", o.guidance, "of the runs: classifier-free guidance; 1: off")
+      ->needs(runs)
+      ->capture_default_str();
+}
+
 void add_recipe(CLI::App& command, RouterTrainingOptions& o) {
   command
       .add_option("--iterations", o.iterations,
@@ -106,6 +139,8 @@ void add_recipe(CLI::App& command, RouterTrainingOptions& o) {
       .add_option("--lr", o.learning_rate,
                   "learning rate; the published one is for some 10,000 iterations, 0.05 for 1,000")
       ->capture_default_str();
+  command.add_option("--initial-router", o.initial_router,
+                     "router to start from; of another number of steps: carried over");
   auto* lambda = command.add_option("--lambda", o.lambda,
                                     "weight of the computed branches in the loss (default: 5e-6)");
   command
@@ -141,6 +176,7 @@ void add_train_router(CLI::App& app) {
       "checkpoint when started again.");
   auto options = std::make_shared<TrainRouterOptions>();
   add_inputs(*command, *options);
+  add_trajectory(*command, options->training);
   auto* steps = command->add_option("--steps", options->steps,
                                     "sampling steps that the router is for (default: 20)");
   command

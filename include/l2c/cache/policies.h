@@ -35,7 +35,7 @@ class EveryN final : public CachePolicy {
 // (Evaluation::row) is odd or nothing is stored yet; otherwise unit u is computed iff
 // sigmoid(logit[row][u]) > threshold, in fp32 and strictly, else reused from the evaluation before.
 // (Reference: learning-to-cache, DiT/models/dynamic_models.py; the paper's Algorithm 2 prints the
-// test inverted.)
+// test inverted.) Routers of our own training may have other full evaluations: RouterInfo::group.
 class LearnedRouter final : public CachePolicy {
  public:
   // Throws InputError for a threshold outside [0, 1].

@@ -13,12 +13,17 @@ namespace l2c {
 // What a router file says about its making; empty or nullopt where it says nothing (the published
 // files hold little of this).
 struct RouterInfo {
-  std::string model_fingerprint;    // DenoiserInfo::fingerprint of the model it was trained for
-  std::string spacing;              // "20"
-  std::string sampler;              // "ddim"
-  std::optional<double> threshold;  // the one its maker recommends
-  std::optional<double> lambda;     // weight of the reuse term in the training loss
-  std::string training;             // how it was trained, for people
+  std::string model_fingerprint{};    // DenoiserInfo::fingerprint of the model it was trained for
+  std::string spacing{};              // "20"
+  std::string sampler{};              // "ddim"
+  std::optional<double> threshold{};  // the one its maker recommends
+  std::optional<double> lambda{};     // weight of the reuse term in the training loss
+  std::string training{};             // how it was trained, for people
+  // Which evaluations compute everything, whatever the scores. 2: those with an odd row, and the
+  // first (the published rule). k > 2: every k-th from the first on. 0: only the first.
+  int group = 2;
+  // What reused branches gave in its training: Recall::name(). Empty: the latest value.
+  std::string recall{};
 
   friend bool operator==(const RouterInfo&, const RouterInfo&) = default;
 };
@@ -50,6 +55,8 @@ class Router {
   // Sigmoid of the logit, in fp32, as PyTorch computes it.
   [[nodiscard]] float score(int row, int unit) const;
   [[nodiscard]] const RouterInfo& info() const { return info_; }
+  // 32 hex digits of the logits and of the rule by which they are used.
+  [[nodiscard]] std::string fingerprint() const;
   // The file it was read from, for messages; empty: made in memory.
   [[nodiscard]] const std::string& source() const { return source_; }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "l2c/cache/policy.h"
+#include "l2c/cache/router.h"
 
 namespace l2c {
 
@@ -25,15 +26,17 @@ struct PolicySpec {
   std::string router_fingerprint;     // 32 hex digits of its logits; empty: no router
   std::optional<double> threshold;    // of the router
   std::optional<int> made_for_steps;  // the only number of steps it fits, of a router or schedule
+  std::optional<RouterInfo> router;   // what the router's file says
   bool reuses = true;                 // false: "full" and "steps:N"
 };
 
 // "full": everything computed. "steps:N": everything computed, in N steps. "every:N,warm-up=W": all
 // branches reused between every N-th evaluation, after W (1) computed ones. "router:FILE" and
 // "router:FILE@THETA" (or "l2c:"): a learned router with its own threshold (else 0.1), or with
-// THETA. A file whose name ends in "@number" is found where it exists. "smoothcache:FILE": a
-// SmoothCache schedule. "taylorseer:N,order=M" and "chebbooster:N,order=M": every N-th evaluation
-// after two computed ones, between them a forecast. All but the first two take "+taylor:ORDER" and
+// THETA, and with the recall it was trained with. A file whose name ends in "@number" is found
+// where it exists. "smoothcache:FILE": a SmoothCache schedule. "taylorseer:N,order=M" and
+// "chebbooster:N,order=M": every N-th evaluation after two computed ones, between them a forecast.
+// All but the first two take "+taylor:ORDER" and
 // "+chebyshev:ORDER" at the end: what is reused is a forecast (recall.h). Throws InputError:
 // another form (the message lists them), numbers outside their range, what Router::load and
 // SmoothCache::load throw.
@@ -42,8 +45,8 @@ PolicySpec parse_policy_spec(const std::string& text);
 // The texts that parse_policy_spec() takes, for help and messages: "full, steps:N, ...".
 std::string policy_forms();
 
-// Makes what the policy reuses the given recall's (parse_recall()). Throws InputError:
-// what parse_recall() throws, and for policies that reuse nothing.
-void recall_by(PolicySpec& spec, const std::string& recall);
+// The text of the recall that a router was trained with, for parse_recall(). Throws InputError
+// where that was fitted: its file must be named.
+std::string recall_of(const RouterInfo& router);
 
 }  // namespace l2c

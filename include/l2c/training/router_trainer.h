@@ -60,6 +60,21 @@ struct RouterTrainingOptions {
   std::int64_t save_every = 1000;   // iterations between checkpoints
   std::int64_t report_every = 100;  // iterations in a row of the curve and between progress calls
   OwnSampleOptions own_samples;     // used without a data set
+  // Not the published objective (pairs of a full and a cache step from a data set or own samples),
+  // but whole runs of the sampler, from noise, in which each cache step goes on from what the ones
+  // before it did (router_trajectory.h): one iteration trains every row once, and no images are
+  // needed. The options below are for it alone.
+  bool trajectory = false;
+  // What reused branches give: parse_recall()'s text.
+  std::string recall = "latest";
+  // Which evaluations are bound to compute everything: RouterInfo::group. 0: the budget (lambda or
+  // target_speedup) alone decides.
+  int group = 2;
+  bool hard = false;    // the student decides as sampling does: TrajectoryOptions::hard
+  double guidance = 1;  // of the runs: classifier-free guidance scale; 1: off
+  // A router to start from instead of normally distributed logits; of another number of steps: its
+  // cache steps' logits are interpolated over the timesteps. Empty: none.
+  std::string initial_router;
 };
 
 struct RouterTrainingResult {

@@ -44,7 +44,7 @@ struct TrajectoryStep {
 // and as Denoiser::forward does.
 std::vector<TrajectoryStep> router_trajectory(
     const Denoiser& model, const Schedule& schedule, const CachePlan& frame,
-    const std::function<const at::Tensor&(int row)>& logits, double lambda,
-    const at::Tensor& noise, const at::Tensor& labels, const TrajectoryOptions& options);
+    const std::function<const at::Tensor&(int row)>& logits, double lambda, const at::Tensor& noise,
+    const at::Tensor& labels, const TrajectoryOptions& options);
 
 }  // namespace l2c
