@@ -2,12 +2,16 @@
 // <l2c/torch/l2c.h>.
 #pragma once
 
+#include "l2c/cache/delta_dit.h"
+#include "l2c/cache/first_block_cache.h"
 #include "l2c/cache/heat_map.h"
 #include "l2c/cache/plan.h"
 #include "l2c/cache/policies.h"
 #include "l2c/cache/policy.h"
 #include "l2c/cache/pricing.h"
+#include "l2c/cache/recall.h"
 #include "l2c/cache/router.h"
+#include "l2c/cache/tea_cache.h"
 #include "l2c/core/branch.h"
 #include "l2c/core/build_info.h"
 #include "l2c/core/cost.h"

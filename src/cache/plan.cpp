@@ -77,7 +77,13 @@ int CachePlan::ever_reused() const {
   return units;
 }
 
+void CachePlan::hold_at_most(int tensors) {
+  if (tensors < 0) throw InputError(fmt::format("a plan cannot hold {} tensors", tensors));
+  held_ = tensors;
+}
+
 int CachePlan::peak_stored() const {
+  if (held_) return *held_;
   int held = 0;
   int peak = 0;
   for (int evaluation = 0; evaluation < evaluations_; ++evaluation) {

@@ -11,7 +11,8 @@
 
 namespace l2c {
 
-std::unique_ptr<CacheRun> CachePolicy::start(const RunShape& shape, CacheStore& store) const {
+std::unique_ptr<CacheRun> CachePolicy::start(const RunShape& shape, CacheStore& store,
+                                             const Recall& /*recall*/) const {
   std::optional<CachePlan> planned = plan(shape);
   if (!planned) {
     throw Error(fmt::format(

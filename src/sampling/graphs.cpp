@@ -73,11 +73,11 @@ class GraphSet::Planned final : public ForwardExecutor {
   void set_labels(const at::Tensor& labels) { labels_.copy_(labels); }
 
   ModelCall forward(const Evaluation& evaluation, const at::Tensor& x,
-                    std::vector<int>& by_unit) override {
+                    std::vector<double>& by_unit) override {
     set_inputs(evaluation, x);
     const Mask mask = mask_of(plan_, evaluation.index);
     run(mask);
-    int computed = 0;
+    double computed = 0;
     for (std::size_t unit = 0; unit < mask.size(); ++unit) {
       by_unit[unit] += mask[unit] ? 1 : 0;
       computed += mask[unit] ? 1 : 0;

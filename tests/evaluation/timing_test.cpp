@@ -87,10 +87,10 @@ class Noted : public CachePolicy {
   [[nodiscard]] std::optional<CachePlan> plan(const RunShape& shape) const override {
     return ComputeAll().plan(shape);
   }
-  [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape& shape,
-                                                CacheStore& store) const override {
+  [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape& shape, CacheStore& store,
+                                                const Recall& recall) const override {
     order_ += name_;
-    return CachePolicy::start(shape, store);
+    return CachePolicy::start(shape, store, recall);
   }
 
  private:

@@ -97,11 +97,11 @@ class Recording final : public CachePolicy {
   [[nodiscard]] std::optional<CachePlan> plan(const RunShape& shape) const override {
     return inner_.plan(shape);
   }
-  [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape& shape,
-                                                CacheStore& store) const override {
+  [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape& shape, CacheStore& store,
+                                                const Recall& recall) const override {
     reused_ =
         at::ones({static_cast<std::int64_t>(shape.evaluations.size()), shape.units()}, at::kByte);
-    return std::make_unique<Run>(inner_.start(shape, store), reused_);
+    return std::make_unique<Run>(inner_.start(shape, store, recall), reused_);
   }
 
  private:
@@ -181,8 +181,8 @@ TEST(LearningToCache, RouterThatReusesNothingEqualsNoCacheBitForBit) {
 TEST(LearningToCache, EveryPolicyChangesWhichBranchesRun) {
   const auto golden = io::SafetensorsFile::open(test::data("sampling/ddim20_cfg4.safetensors"));
   const auto count = [&](const CachePolicy& policy) {
-    int sum = 0;
-    for (const int n : run("20", policy, golden).result.computed_by_unit) sum += n;
+    double sum = 0;
+    for (const double n : run("20", policy, golden).result.computed_by_unit) sum += n;
     return sum;
   };
   const Router random = Router::load(test::data("l2c/router_random.pt"));

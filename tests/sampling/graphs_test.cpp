@@ -115,7 +115,7 @@ class WatchedModel final : public Denoiser {
 
 struct Outcome {
   DenoiseResult result;
-  std::vector<int> computed;  // in each evaluation
+  std::vector<double> computed;  // in each evaluation
 };
 
 struct Settings {
@@ -317,9 +317,9 @@ TEST(GraphSet, LeavesPoliciesWithARunOfTheirOwnAlone) {
     [[nodiscard]] std::optional<CachePlan> plan(const RunShape& shape) const override {
       return EveryN(2).plan(shape);
     }
-    [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape& shape,
-                                                  CacheStore& store) const override {
-      return std::make_unique<Run>(CachePolicy::start(shape, store));
+    [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape& shape, CacheStore& store,
+                                                  const Recall& recall) const override {
+      return std::make_unique<Run>(CachePolicy::start(shape, store, recall));
     }
 
    private:

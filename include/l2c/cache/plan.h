@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,9 @@ struct RunShape {
   std::string spacing;                  // the schedule's spacing string, "20" or "ddim20"
   std::string sampler;                  // "ddim" or "ddpm"
   std::string fingerprint;              // of the model; empty: unknown (planning without weights)
+  // Batch rows of one image in a model call: of N images in 2 N rows, rows i and N + i are image i
+  // (guided and not) and share what is decided.
+  int rows_per_image = 1;
 
   [[nodiscard]] int units() const { return 2 * blocks; }
 };
@@ -58,8 +62,11 @@ class CachePlan {
   [[nodiscard]] bool ever_reused(int unit) const;
   [[nodiscard]] int ever_reused() const;
   // The largest number of branch outputs stored at the same time, when each is stored as it is
-  // computed and dropped after its last read.
+  // computed and dropped after its last read; or what hold_at_most() said.
   [[nodiscard]] int peak_stored() const;
+  // For policies that do not store every reused unit's own value, but one tensor of that size for
+  // several blocks: they hold this many at a time. Throws InputError for less than 0.
+  void hold_at_most(int tensors);
 
   friend bool operator==(const CachePlan&, const CachePlan&) = default;
 
@@ -70,6 +77,7 @@ class CachePlan {
   }
   int evaluations_ = 0;
   int units_ = 0;
+  std::optional<int> held_;               // unset: each reused unit has a tensor of its own
   std::vector<std::uint8_t> reuse_;       // evaluations * units
   std::vector<std::uint8_t> cache_step_;  // evaluations
 };

@@ -11,6 +11,7 @@ namespace l2c {
 
 class BranchRunner;
 class CacheStore;
+class Recall;
 
 // The cache side of one run of one micro-batch. Not thread-safe; dies with the run.
 class CacheRun {
@@ -32,10 +33,10 @@ class CachePolicy {
   // policy does not fit the run (a router of another depth, another number of steps).
   [[nodiscard]] virtual std::optional<CachePlan> plan(const RunShape& shape) const = 0;
   // Starts one run. The default carries out plan(), storing only what a later evaluation reads; it
-  // throws Error when there is no plan or one of another size. `store` outlives the returned
-  // object.
-  [[nodiscard]] virtual std::unique_ptr<CacheRun> start(const RunShape& shape,
-                                                        CacheStore& store) const;
+  // throws Error when there is no plan or one of another size. `store` and `recall` outlive the
+  // returned object.
+  [[nodiscard]] virtual std::unique_ptr<CacheRun> start(const RunShape& shape, CacheStore& store,
+                                                        const Recall& recall) const;
 };
 
 }  // namespace l2c
