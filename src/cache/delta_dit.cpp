@@ -99,8 +99,9 @@ class DeltaRun final : public RangeRun<DeltaState> {
     const int e = evaluation().index;
     const bool rear = is_read(ranges_, e, pass.evaluations, true, pass.depth);
     const bool front = is_read(ranges_, e, pass.evaluations, false, pass.depth);
-    // Differences of the rear blocks are not read any more.
-    if (e >= ranges_.boundary) pass.rear.clear();
+    // What is not kept now has no reader left who would look back as far as this.
+    if (!rear) pass.rear.clear();
+    if (!front) pass.front.clear();
     std::vector<int> stops;
     if (rear) stops.insert(stops.end(), {ranges_.rear.first, ranges_.rear.last});
     if (front) stops.insert(stops.end(), {ranges_.front.first, ranges_.front.last});

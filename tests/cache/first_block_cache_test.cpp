@@ -20,6 +20,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
+// The weights of the tiny model are random: residuals change by about their own size.
 constexpr int steps = 10;
 
 struct Case {
@@ -90,23 +91,23 @@ TEST_P(FirstBlock, DecidesAsRecomputedImageByImage) {
 
 INSTANTIATE_TEST_SUITE_P(
     Options, FirstBlock,
-    ::testing::Values(Case{"plain", {.threshold = 0.12}, false, false},
-                      Case{"guided", {.threshold = 0.12}, true, false},
-                      Case{"two_blocks", {.threshold = 0.12, .blocks = 2}, true, false},
-                      Case{"warm_up", {.threshold = 0.12, .warm_up = 4}, false, false},
-                      Case{"most", {.threshold = 0.2, .most = 1}, true, false},
-                      Case{"line", {.threshold = 0.12}, true, true}),
+    ::testing::Values(Case{"plain", {.threshold = 0.975}, false, false},
+                      Case{"guided", {.threshold = 0.975}, true, false},
+                      Case{"two_blocks", {.threshold = 0.975, .blocks = 2}, true, false},
+                      Case{"warm_up", {.threshold = 0.93, .warm_up = 4}, false, false},
+                      Case{"most", {.threshold = 1.3, .most = 3}, true, false},
+                      Case{"line", {.threshold = 0.975}, true, true}),
     [](const auto& param) { return param.param.name; });
 
 TEST(FirstBlockCacheTest, EveryOptionChangesWhatRuns) {
   const auto model = test::tiny_model();
   const auto images = test::make_images(3, true);
   std::set<std::vector<double>> different;
-  const std::vector<FirstBlockOptions> all{{.threshold = 0.2},
-                                           {.threshold = 0.1},
-                                           {.threshold = 0.2, .blocks = 2},
-                                           {.threshold = 0.2, .warm_up = 5},
-                                           {.threshold = 0.2, .most = 1}};
+  const std::vector<FirstBlockOptions> all{{.threshold = 1.3},
+                                           {.threshold = 1.5},
+                                           {.threshold = 1.3, .blocks = 2},
+                                           {.threshold = 1.3, .warm_up = 5},
+                                           {.threshold = 1.3, .most = 1}};
   for (const auto& options : all) {
     different.insert(test::run_policy(FirstBlockCache(options), *model, images, steps).computed);
   }
@@ -122,7 +123,7 @@ TEST(FirstBlockCacheTest, NothingBelowTheThresholdIsTheUncachedRunBitForBit) {
       const auto plain = test::run_policy(ComputeAll(), *model, images, steps);
       for (const FirstBlockOptions& options :
            {FirstBlockOptions{.threshold = 0}, FirstBlockOptions{.threshold = 1e-9},
-            FirstBlockOptions{.threshold = 1, .warm_up = steps}}) {
+            FirstBlockOptions{.threshold = 100, .warm_up = steps}}) {
         const auto cached = test::run_policy(FirstBlockCache(options), *model, images, steps);
         EXPECT_EQ(cached.computed, plain.computed);
         for (std::size_t k = 0; k < steps; ++k) {
@@ -136,7 +137,7 @@ TEST(FirstBlockCacheTest, NothingBelowTheThresholdIsTheUncachedRunBitForBit) {
 TEST(FirstBlockCacheTest, HoldsTwoTensorsAndOneMoreForALine) {
   const auto model = test::tiny_model();
   const auto images = test::make_images(2, true);
-  const FirstBlockCache policy({.threshold = 0.1});
+  const FirstBlockCache policy({.threshold = 0.9});
   const std::size_t tensor = std::size_t{4} * 16 * 64 * sizeof(float);
   EXPECT_EQ(test::run_policy(policy, *model, images, steps).peak_bytes, 2 * tensor);
   EXPECT_EQ(test::run_policy(policy, *model, images, steps, test::Line()).peak_bytes, 3 * tensor);
@@ -146,7 +147,7 @@ TEST(FirstBlockCacheTest, RunsInBf16) {
   const auto model =
       DiT::load(test::tiny_config(), test::tiny_checkpoint(), test::device(), at::kBFloat16);
   const auto images = test::make_images(3, true);
-  const FirstBlockCache policy({.threshold = 0.12});
+  const FirstBlockCache policy({.threshold = 0.975});
   const auto half = test::run_policy(policy, *model, images, steps);
   const auto full = test::run_policy(policy, *test::tiny_model(), images, steps);
   EXPECT_LT(half.computed, test::run_policy(ComputeAll(), *model, images, steps).computed);

@@ -47,7 +47,8 @@ Trace run_policy(const CachePolicy& policy, const DiT& model, const Images& imag
 // model's output.
 std::vector<at::Tensor> watch(const DiT& model, const ModelRows& rows, at::Tensor& output);
 // The model's output when blocks [first, end) run on these tokens.
-at::Tensor output_from(const DiT& model, const ModelRows& rows, const at::Tensor& tokens, int first);
+at::Tensor output_from(const DiT& model, const ModelRows& rows, const at::Tensor& tokens,
+                       int first);
 
 // One evaluation of the recomputation: from the tokens of the full pass and its output, the output
 // that the policy should give. Sets `reused`.

@@ -55,11 +55,15 @@ TEST(CacheStoreTest, CountsBytesInItsDtypeAndRemembersThePeak) {
 
 TEST(CacheStoreTest, SaysWhatIsNotStored) {
   CacheStore store(1, 1, 1, at::kFloat);
-  EXPECT_THAT(message_of<Error>([&] { (void)store.stored({1, 7, 2}); }),
+  EXPECT_THAT(message_of<Error>([&] {
+                (void)store.stored({1, 7, 2});
+              }),
               HasSubstr("nothing is stored for pass 1, unit 7, age 2"));
   store.slot({1, 7, 2});
   store.drop({1, 7, 2});
-  EXPECT_THAT(message_of<Error>([&] { (void)store.stored({1, 7, 2}); }),
+  EXPECT_THAT(message_of<Error>([&] {
+                (void)store.stored({1, 7, 2});
+              }),
               HasSubstr("nothing is stored"));
 }
 

@@ -51,8 +51,9 @@ class TrunkRows : public ::testing::TestWithParam<bool> {
   test::ModelInput in =
       test::input_of(io::SafetensorsFile::open(test::data("dit_tiny/forward.safetensors")));
   std::shared_ptr<const DiT> model =
-      GetParam() ? DiT::load(test::tiny_config(), test::tiny_checkpoint(), test::device(), at::kFloat)
-                 : test::tiny_model();
+      GetParam()
+          ? DiT::load(test::tiny_config(), test::tiny_checkpoint(), test::device(), at::kFloat)
+          : test::tiny_model();
 };
 
 TEST_P(TrunkRows, AllRowsAreThePlainPathBitForBit) {

@@ -20,9 +20,9 @@ namespace l2c {
 
 struct DeltaDiTOptions {
   int interval = 2;             // evaluations 0, interval, 2 interval, ... compute everything; >= 1
-  std::optional<int> blocks;    // that are reused, >= 1; unset: three quarters, rounded down
-  std::optional<int> boundary;  // the first evaluations, whose rear blocks are reused, >= 0; unset:
-                                // half, rounded up
+  std::optional<int> blocks{};  // that are reused, >= 1; unset: three quarters, rounded down
+  std::optional<int> boundary{};  // the first evaluations, whose rear blocks are reused, >= 0;
+                                  // unset: half, rounded up
 };
 
 class DeltaDiT final : public CachePolicy {
