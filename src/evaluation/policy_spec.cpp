@@ -10,6 +10,8 @@
 #include "l2c/cache/policies.h"
 #include "l2c/core/error.h"
 #include "l2c/core/hash.h"
+#include "range_policy_spec.h"
+#include "spec_text.h"
 
 namespace l2c {
 
@@ -20,8 +22,8 @@ constexpr double paper_threshold = 0.1;  // for DiT at 256 x 256
 [[noreturn]] void refuse(const std::string& text, std::string_view why) {
   throw InputError(
       fmt::format("policy \"{}\": {}; give full, steps:N, every:N, router:FILE or "
-                  "router:FILE@THRESHOLD",
-                  text, why));
+                  "router:FILE@THRESHOLD, {}",
+                  text, why, range_policy_forms));
 }
 
 template <typename Number>
@@ -68,6 +70,17 @@ std::string router_fingerprint(const Router& router) {
   return hash.hex();
 }
 
+// Whether it is a policy that caches ranges of blocks.
+bool make_range_policy(PolicySpec& spec, const std::string& kind) {
+  // Files of other kinds may hold commas.
+  if (kind != "first-block" && kind != "teacache" && kind != "delta-dit") return false;
+  SpecText text("policy", spec.text);
+  spec.policy = parse_range_policy(text);
+  spec.name = fmt::format("{} {}", kind, text.rest());
+  spec.identity = spec.policy->name();
+  return true;
+}
+
 void make_router(PolicySpec& spec, const std::string& value) {
   const auto [file, asked] = router_text(value);
   if (file.empty()) refuse(spec.text, "no router file is named");
@@ -104,7 +117,7 @@ PolicySpec parse_policy_spec(const std::string& text) {
     spec.policy = std::make_shared<EveryN>(n);
   } else if (kind == "router") {
     make_router(spec, value);
-  } else {
+  } else if (!make_range_policy(spec, kind)) {
     refuse(text, "no such policy");
   }
   return spec;

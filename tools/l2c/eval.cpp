@@ -112,7 +112,8 @@ void add_runs(CLI::App& app, EvalOptions& options) {
   EvaluationOptions& evaluation = options.evaluation;
   app.add_option("--policy", options.policies,
                  "what to compare, one or more: full, steps:N, every:N, router:FILE, "
-                 "router:FILE@THRESHOLD")
+                 "router:FILE@THRESHOLD, first-block:THRESHOLD, teacache:THRESHOLD, "
+                 "delta-dit:INTERVAL")
       ->required();
   app.add_option("--images", evaluation.images, "images of a policy and seed")
       ->capture_default_str();

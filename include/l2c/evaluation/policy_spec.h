@@ -25,7 +25,10 @@ struct PolicySpec {
 // "full": everything computed. "steps:N": everything computed, in N steps. "every:N": all branches
 // reused between every N-th evaluation. "router:FILE" and "router:FILE@THETA": a learned router
 // with its own threshold (else 0.1, the paper's for DiT at 256 x 256), or with THETA. A file whose
-// name ends in "@number" is found where it exists. Throws InputError: another form (the message
+// name ends in "@number" is found where it exists. "first-block:THRESHOLD", "teacache:THRESHOLD",
+// "delta-dit:INTERVAL": FirstBlockCache, TeaCache and DeltaDiT; further options after commas:
+// "first-block:0.1,blocks=1,warm-up=2,most=3", "teacache:0.2,coefficients=2/-1/0",
+// "delta-dit:2,blocks=21,boundary=12". Throws InputError: another form (the message
 // lists them), numbers outside their range, what Router::load throws.
 PolicySpec parse_policy_spec(const std::string& text);
 
