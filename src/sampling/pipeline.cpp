@@ -167,8 +167,10 @@ class Run {
   }
 
   [[nodiscard]] int most_stored() const {
-    // A policy that decides as it goes may store everything; graphs keep all their slots.
-    if (!plan_) return 2 * model_.info().blocks;
+    // A policy that decides as it goes may store everything; graphs keep all their slots. One that
+    // keeps what ranges of blocks add holds the tokens at their ends for a moment, which a bound as
+    // wide covers.
+    if (!plan_ || plan_->holds_fewer()) return 2 * model_.info().blocks;
     return graphs_ ? plan_->ever_reused() : plan_->peak_stored();
   }
 

@@ -42,7 +42,7 @@ struct Adaptive {
 std::vector<Adaptive> adaptive() {
   // The weights of the tiny model are random: what changes changes much.
   return {{"first-block", std::make_shared<FirstBlockCache>(FirstBlockOptions{.threshold = 1.05})},
-          {"TeaCache", std::make_shared<TeaCache>(TeaCacheOptions{.threshold = 0.3})}};
+          {"TeaCache", std::make_shared<TeaCache>(TeaCacheOptions{.threshold = 0.17})}};
 }
 
 class RangePolicies : public ::testing::TestWithParam<double> {

@@ -67,6 +67,7 @@ class CachePlan {
   // For policies that do not store every reused unit's own value, but one tensor of that size for
   // several blocks: they hold this many at a time. Throws InputError for less than 0.
   void hold_at_most(int tensors);
+  [[nodiscard]] bool holds_fewer() const { return held_.has_value(); }  // hold_at_most() was called
 
   friend bool operator==(const CachePlan&, const CachePlan&) = default;
 
