@@ -3,6 +3,8 @@
 #pragma once
 
 #include "l2c/cache/branch_changes.h"
+#include "l2c/cache/delta_dit.h"
+#include "l2c/cache/first_block_cache.h"
 #include "l2c/cache/fitted_recall.h"
 #include "l2c/cache/heat_map.h"
 #include "l2c/cache/plan.h"
@@ -15,6 +17,7 @@
 #include "l2c/cache/router.h"
 #include "l2c/cache/router_steps.h"
 #include "l2c/cache/smooth_cache.h"
+#include "l2c/cache/tea_cache.h"
 #include "l2c/core/branch.h"
 #include "l2c/core/build_info.h"
 #include "l2c/core/cost.h"

@@ -103,6 +103,12 @@ void FittedRecall::check(const RunShape& shape) const {
 
 std::vector<double> FittedRecall::weights(int unit, std::span<const Moment> known,
                                           const Moment& now) const {
+  if (unit < 0) {
+    throw InputError(fmt::format(
+        "the forecast {} is fitted to single branches, the policy reuses what ranges of "
+        "blocks add: use taylor or chebyshev with it",
+        source_));
+  }
   std::vector<int> evaluations;
   for (const Moment& moment : known) evaluations.push_back(moment.evaluation);
   return products_.fit(unit, evaluations, now.evaluation);

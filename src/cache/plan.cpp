@@ -52,6 +52,7 @@ void CachePlan::recall_by(const Recall& recall, const RunShape& shape) {
     return Moment{evaluation, shape.evaluations[static_cast<std::size_t>(evaluation)].time};
   };
   recall.check(shape);
+  if (held_) depth_ = recall.depth();
   terms_.assign(reuse_.size(), {});
   bool only_latest = true;
   for (int unit = 0; unit < units_; ++unit) {
@@ -109,7 +110,15 @@ int CachePlan::cache_step_branches() const {
          static_cast<int>(std::count(cache_step_.begin(), cache_step_.end(), std::uint8_t{1}));
 }
 
+void CachePlan::hold_at_most(int tensors, int ranges) {
+  if (tensors < 0 || ranges < 0)
+    throw InputError(fmt::format("a plan cannot hold {} tensors", tensors));
+  held_ = tensors;
+  ranges_ = ranges;
+}
+
 int CachePlan::peak_stored() const {
+  if (held_) return depth_ == 1 ? *held_ : ranges_ * depth_;
   int held = 0;
   int peak = 0;
   for (int evaluation = 0; evaluation < evaluations_; ++evaluation) {

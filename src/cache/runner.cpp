@@ -44,9 +44,11 @@ BranchValue PlanRun::branch(BranchId id, BranchFunction compute) {
 
 BranchValue CountingRunner::branch(BranchId id, BranchFunction compute) {
   return inner_.branch(id, [&](at::Tensor out) {
-    ++computed_;
-    if (by_unit_ != nullptr) ++(*by_unit_)[static_cast<std::size_t>(id.unit())];
-    return compute(std::move(out));
+    at::Tensor value = compute(std::move(out));
+    const double share = static_cast<double>(value.size(0)) / rows_;
+    computed_ += share;
+    if (by_unit_ != nullptr) (*by_unit_)[static_cast<std::size_t>(id.unit())] += share;
+    return value;
   });
 }
 

@@ -14,6 +14,7 @@
 #include "l2c/cache/recalling.h"
 #include "l2c/cache/smooth_cache.h"
 #include "l2c/core/error.h"
+#include "range_policy_spec.h"
 #include "spec_text.h"
 
 namespace l2c {
@@ -119,6 +120,14 @@ void make_smooth_cache(PolicySpec& spec, const std::string& text) {
   spec.policy = std::move(policy);
 }
 
+void make_range_policy(PolicySpec& spec, const std::string& text) {
+  SpecText parts("policy", text);
+  spec.policy = parse_range_policy(parts);
+  if (!spec.policy) refuse_policy(text, "it needs a value");
+  spec.name = fmt::format("{} {}", parts.kind(), parts.rest());
+  spec.identity = spec.policy->name();
+}
+
 constexpr std::array kinds = {
     PolicyKind{"full", "full", make_full},
     PolicyKind{"steps", "steps:N", make_steps},
@@ -128,6 +137,9 @@ constexpr std::array kinds = {
     PolicyKind{"smoothcache", "smoothcache:FILE", make_smooth_cache},
     PolicyKind{"taylorseer", "taylorseer:N,order=M", make_taylorseer},
     PolicyKind{"chebbooster", "chebbooster:N,order=M", make_chebbooster},
+    PolicyKind{"first-block", "first-block:THRESHOLD", make_range_policy},
+    PolicyKind{"teacache", "teacache:THRESHOLD", make_range_policy},
+    PolicyKind{"delta-dit", "delta-dit:INTERVAL", make_range_policy},
 };
 
 }  // namespace

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cstdint>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "conditions.h"
 #include "l2c/core/error.h"
@@ -28,35 +31,86 @@ class DiT::Blocks final : public Trunk {
   Blocks(const DiT& model, at::Tensor tokens, const at::Tensor& modulations, BranchRunner& runner)
       : model_(model),
         stream_(std::move(tokens), model.weights_.dtype()),
-        parts_(modulations.split(model.config_.hidden_size, 1)),
+        modulations_(modulations),
+        parts_(modulations.split(width(), 1)),
         runner_(runner) {}
 
   [[nodiscard]] int blocks() const override { return model_.config_.depth; }
   ops::ResidualStream& stream() override { return stream_; }
 
   void run(int first, int last) override {
+    begin(first, last);
+    for (int i = first; i < last; ++i) block(i, stream_, &part(parts_of_block * i));
+  }
+
+  void run(int first, int last, std::span<const std::int64_t> rows) override {
+    const std::int64_t batch = modulations_.size(0);
+    check_rows(rows, batch);
+    if (static_cast<std::int64_t>(rows.size()) == batch) return run(first, last);
+    begin(first, last);
+    if (rows.empty() || first == last) return;
+    const at::Tensor before = stream_.tokens();
+    const at::Tensor index = at::tensor(at::ArrayRef(rows.data(), rows.size())).to(before.device());
+    ops::ResidualStream some(before.index_select(0, index), model_.weights_.dtype());
+    const auto parts =
+        modulations_
+            .narrow(1, first * parts_of_block * width(), (last - first) * parts_of_block * width())
+            .index_select(0, index)
+            .split(width(), 1);
+    for (int i = first; i < last; ++i) {
+      block(i, some, &parts[static_cast<std::size_t>(parts_of_block * (i - first))]);
+    }
+    stream_.replace(before.index_copy(0, index, some.tokens()));
+  }
+
+  at::Tensor attention_input(int block) override {
+    if (block < 0 || block >= blocks()) {
+      throw Error(fmt::format("a runner asked for the input of block {}, but there are {} blocks",
+                              block, blocks()));
+    }
+    const int first = parts_of_block * block;
+    return stream_.normed({}, {part(first), part(first + 1)}, at::kFloat);
+  }
+
+  at::Tensor final_layer() {
+    const int chunk = parts_of_block * blocks();
+    const at::Tensor x = stream_.normed({}, {part(chunk), part(chunk + 1)}, at::kFloat);
+    return ops::linear(model_.weights_.final, x);
+  }
+
+ private:
+  static constexpr int parts_of_block = 6;  // shift, scale and gate of attention and of the MLP
+
+  [[nodiscard]] std::int64_t width() const { return model_.config_.hidden_size; }
+
+  // Notes that the blocks are run, where that is allowed.
+  void begin(int first, int last) {
     if (first < next_ || last < first || last > blocks()) {
       throw Error(
           fmt::format("a runner asked for blocks [{}, {}), but of {} blocks those from {} on "
                       "are left",
                       first, last, blocks(), next_));
     }
-    for (int i = first; i < last; ++i) block(i);
     next_ = last;
   }
 
-  at::Tensor final_layer() {
-    const int chunk = 6 * blocks();
-    const at::Tensor x = stream_.normed({}, {part(chunk), part(chunk + 1)}, at::kFloat);
-    return ops::linear(model_.weights_.final, x);
+  static void check_rows(std::span<const std::int64_t> rows, std::int64_t batch) {
+    std::int64_t least = 0;
+    for (const std::int64_t row : rows) {
+      if (row < least || row >= batch) {
+        throw Error(fmt::format(
+            "a runner asked for the batch rows [{}], which must ascend from 0 to at most {}",
+            fmt::join(rows, ", "), batch - 1));
+      }
+      least = row + 1;
+    }
   }
 
- private:
-  void block(int i) {
+  // `parts`: the block's six parts of the modulations, of the rows that `x` has.
+  void block(int i, ops::ResidualStream& x, const at::Tensor* parts) {
     const DiTWeights::Block& weights = model_.weights_.blocks[static_cast<std::size_t>(i)];
-    const AdaLn attn{{part(6 * i), part(6 * i + 1)}, part(6 * i + 2)};
-    const AdaLn ff{{part(6 * i + 3), part(6 * i + 4)}, part(6 * i + 5)};
-    ops::ResidualStream& x = stream_;
+    const AdaLn attn{{parts[0], parts[1]}, parts[2]};
+    const AdaLn ff{{parts[3], parts[4]}, parts[5]};
 
     x.add(runner_.branch({i, BranchKind::attention},
                          [&](at::Tensor out) {
@@ -79,6 +133,7 @@ class DiT::Blocks final : public Trunk {
 
   const DiT& model_;
   ops::ResidualStream stream_;
+  at::Tensor modulations_;         // [N, 6 * blocks * D + 2 * D]
   std::vector<at::Tensor> parts_;  // the modulations in parts of one width each
   BranchRunner& runner_;
   int next_ = 0;

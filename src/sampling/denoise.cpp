@@ -90,7 +90,8 @@ RunShape run_shape(int blocks, const Schedule& schedule, std::string sampler,
 DenoiseResult denoise(const DenoiseJob& job, const at::Tensor& noise, const at::Tensor& labels) {
   const DenoiserInfo& info = job.model.info();
   check_guidance(job.guidance, info);
-  const RunShape shape = run_shape(info.blocks, job.schedule, job.sampler, info.fingerprint);
+  RunShape shape = run_shape(info.blocks, job.schedule, job.sampler, info.fingerprint);
+  shape.rows_per_image = job.guidance.on() ? 2 : 1;
   DenoiseResult result;
   result.computed_by_unit.assign(static_cast<std::size_t>(shape.units()), 0);
   at::Tensor x = noise;

@@ -13,8 +13,8 @@
 namespace l2c {
 
 struct ModelCall {
-  at::Tensor output;  // [rows, out_channels, S, S]; both halves where the run is guided
-  int computed = 0;   // branches
+  at::Tensor output;    // [rows, out_channels, S, S]; both halves where the run is guided
+  double computed = 0;  // branches, in the mean over the rows
 };
 
 // The model calls of one micro-batch, in the order of its evaluations. Under inference mode.
@@ -22,9 +22,9 @@ class ForwardExecutor {
  public:
   virtual ~ForwardExecutor() = default;
   // x [N, C, S, S]; the model sees it twice when there are 2 N rows. Adds to by_unit (one entry a
-  // unit) what was computed.
+  // unit) what was computed, in the mean over the rows.
   virtual ModelCall forward(const Evaluation& evaluation, const at::Tensor& x,
-                            std::vector<int>& by_unit) = 0;
+                            std::vector<double>& by_unit) = 0;
   // The most that was stored at a time so far.
   [[nodiscard]] virtual std::size_t cache_bytes() const = 0;
 };
@@ -36,7 +36,7 @@ class DirectExecutor final : public ForwardExecutor {
   DirectExecutor(const Denoiser& model, at::Tensor labels, CacheRun& run, const CacheStore& store)
       : model_(model), labels_(std::move(labels)), run_(run), store_(store) {}
   ModelCall forward(const Evaluation& evaluation, const at::Tensor& x,
-                    std::vector<int>& by_unit) override;
+                    std::vector<double>& by_unit) override;
   [[nodiscard]] std::size_t cache_bytes() const override { return store_.peak_bytes(); }
 
  private:

@@ -106,11 +106,11 @@ class GraphSet::Planned final : public ForwardExecutor {
   void set_labels(const at::Tensor& labels) { labels_.copy_(labels); }
 
   ModelCall forward(const Evaluation& evaluation, const at::Tensor& x,
-                    std::vector<int>& by_unit) override {
+                    std::vector<double>& by_unit) override {
     set_inputs(evaluation, x);
     const Tasks tasks = tasks_of(plan_, places_, evaluation.index);
     run(tasks);
-    int computed = 0;
+    double computed = 0;
     for (std::size_t unit = 0; unit < tasks.size(); ++unit) {
       by_unit[unit] += tasks[unit].computed ? 1 : 0;
       computed += tasks[unit].computed ? 1 : 0;

@@ -110,7 +110,7 @@ class Run {
             .to(device);
     const auto labels = at::empty({count}, at::kLong);
     std::copy_n(prepared_.labels.begin() + first, count, labels.data_ptr<std::int64_t>());
-    int reused = 0;
+    double reused = 0;
     const DenoiseJob job{.model = model_,
                          .schedule = prepared_.schedule,
                          .policy = policy_of(request_),
@@ -122,14 +122,14 @@ class Run {
                              [&](const StepView& view) {
                                reused += 2 * model_.info().blocks - view.computed;
                                ++steps_done_;
-                               report(Phase::denoise, reused);
+                               report(Phase::denoise, static_cast<int>(std::lround(reused)));
                              },
                          .graphs = graphs_.get()};
     const auto result = denoise(job, noise, labels.to(device));
     auto latents = result.latents.to(at::kCPU);  // waits for a GPU: part of the measured time
     denoise_seconds_ += seconds_since(start);
     for (std::size_t u = 0; u < computed_by_unit_.size(); ++u) {
-      computed_by_unit_[u] += count * result.computed_by_unit[u];
+      computed_by_unit_[u] += static_cast<double>(count) * result.computed_by_unit[u];
     }
     cache_bytes_ = std::max(cache_bytes_, static_cast<std::int64_t>(result.cache_bytes) / count);
     return latents;
@@ -157,7 +157,10 @@ class Run {
 
   [[nodiscard]] RunShape shape() const {
     const DenoiserInfo& info = model_.info();
-    return run_shape(info.blocks, prepared_.schedule, prepared_.sampler, info.fingerprint);
+    RunShape shape =
+        run_shape(info.blocks, prepared_.schedule, prepared_.sampler, info.fingerprint);
+    shape.rows_per_image = prepared_.guidance.on() ? 2 : 1;
+    return shape;
   }
 
   [[nodiscard]] int batch_size() const {
@@ -167,8 +170,10 @@ class Run {
   }
 
   [[nodiscard]] int most_stored() const {
-    // A policy that decides as it goes may store everything; graphs keep all their slots.
-    if (!plan_) return 2 * model_.info().blocks;
+    // A policy that decides as it goes may store everything; graphs keep all their slots. One that
+    // keeps what ranges of blocks add holds the tokens at their ends for a moment, which a bound as
+    // wide covers.
+    if (!plan_ || plan_->holds_fewer()) return 2 * model_.info().blocks;
     return graphs_ ? PlanPlaces(*plan_).in_all() : plan_->peak_stored();
   }
 
@@ -179,7 +184,7 @@ class Run {
     stats.steps = prepared_.schedule.steps();
     stats.images = static_cast<int>(prepared_.labels.size());
     stats.batch_size = batch_size_;
-    // Policies that decide as they go may treat micro-batches unlike: the mean over the images.
+    // Policies that decide as they go may treat images unlike: the mean over them.
     const auto all = std::accumulate(computed_by_unit_.begin(), computed_by_unit_.end(), 0.0);
     stats.computed = static_cast<int>(std::lround(all / stats.images));
     stats.reused = 2 * info.blocks * stats.steps - stats.computed;
@@ -194,7 +199,7 @@ class Run {
     const ForwardCost& cost = model_.cost();
     double ran = cost.rest * forwards;
     for (std::size_t u = 0; u < cost.units.size(); ++u) {
-      ran += cost.units[u].truth * static_cast<double>(computed_by_unit_[u]);
+      ran += cost.units[u].truth * computed_by_unit_[u];
     }
     return cost.total().truth * forwards / ran;
   }
@@ -208,7 +213,7 @@ class Run {
   int steps_done_ = 0;
   int steps_in_all_ = 0;
   double denoise_seconds_ = 0;
-  std::vector<std::int64_t> computed_by_unit_;  // over all images
+  std::vector<double> computed_by_unit_;  // over all images
   std::int64_t cache_bytes_ = 0;
   std::optional<CachePlan> plan_;     // none: the policy decides as it goes
   std::unique_ptr<GraphSet> graphs_;  // null: none

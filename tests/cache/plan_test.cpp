@@ -147,5 +147,20 @@ TEST(CachePlanTest, RejectsWhatCannotBePlanned) {
   EXPECT_THAT(message_of<InputError>([] { CachePlan(4, -1); }), HasSubstr("not 4 and -1"));
 }
 
+TEST(CachePlanTest, MayHoldFewerTensorsThanUnits) {
+  CachePlan plan(3, 4);
+  for (int unit = 0; unit < 4; ++unit) plan.reuse(1, unit);
+  const CachePlan usual = plan;
+  EXPECT_EQ(plan.peak_stored(), 4);
+  EXPECT_FALSE(plan.holds_fewer());
+  plan.hold_at_most(1, 2);
+  EXPECT_TRUE(plan.holds_fewer());
+  EXPECT_EQ(plan.peak_stored(), 1);
+  EXPECT_EQ(plan.computed(), usual.computed());
+  EXPECT_FALSE(plan == usual);
+  EXPECT_THAT(test::message_of<InputError>([&] { plan.hold_at_most(-1, 1); }),
+              ::testing::HasSubstr("cannot hold -1 tensors"));
+}
+
 }  // namespace
 }  // namespace l2c

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,18 +29,20 @@ using ::testing::HasSubstr;
 
 constexpr std::size_t slot_bytes = 2 * 3 * 4 * sizeof(float);
 
+const Latest latest;
+
 CacheStore make_store() { return {2, 3, 4, at::kFloat}; }
 
 // A whole run of the fake model with the branches counted.
 int run(const CachePolicy& policy, const RunShape& shape, CacheStore& store, FakeModel& model) {
   const std::unique_ptr<CacheRun> cache = policy.start(shape, store, Latest());
-  int computed = 0;
+  double computed = 0;
   for (const Evaluation& evaluation : shape.evaluations) {
-    CountingRunner counting(cache->begin(evaluation));
+    CountingRunner counting(cache->begin(evaluation), store.rows());
     model.forward(evaluation.index, counting);
     computed += counting.computed();
   }
-  return computed;
+  return static_cast<int>(computed);
 }
 
 // That exactly the plan's branches ran and each unit's value is the one computed last.
@@ -266,6 +269,8 @@ class FakeTrunk final : public Trunk {
  public:
   [[nodiscard]] int blocks() const override { return 3; }
   void run(int first, int last) override { ranges.emplace_back(first, last); }
+  void run(int, int, std::span<const std::int64_t>) override { throw Error("not asked for here"); }
+  at::Tensor attention_input(int) override { throw Error("not asked for here"); }
   ops::ResidualStream& stream() override { throw Error("not asked for here"); }
   std::vector<std::pair<int, int>> ranges;
 };
@@ -278,7 +283,7 @@ class LastBlockOnly final : public BranchRunner {
 
 TEST(CountingRunnerTest, PassesTheTrunkOn) {
   LastBlockOnly inner;
-  CountingRunner counting(inner);
+  CountingRunner counting(inner, 2);
   FakeTrunk trunk;
   counting.trunk(trunk);
   EXPECT_EQ(trunk.ranges, (std::vector<std::pair<int, int>>{{2, 3}}));
@@ -286,21 +291,21 @@ TEST(CountingRunnerTest, PassesTheTrunkOn) {
 
 TEST(CountingRunnerTest, CountsOnlyWhatIsComputed) {
   LastBlockOnly inner;
-  CountingRunner counting(inner);
+  CountingRunner counting(inner, 2);
   counting.branch({0, BranchKind::mlp}, [](at::Tensor out) { return out; });
   EXPECT_EQ(counting.computed(), 0);
 }
 
 TEST(CountingRunnerTest, CountsByUnit) {
   ComputeAllRunner inner;
-  std::vector<int> by_unit(4);
-  CountingRunner counting(inner, &by_unit);
-  const auto compute = [](at::Tensor) { return at::zeros({1}); };
-  counting.branch({1, BranchKind::attention}, compute);
-  counting.branch({1, BranchKind::attention}, compute);
-  counting.branch({0, BranchKind::mlp}, compute);
-  EXPECT_EQ(by_unit, (std::vector<int>{0, 1, 2, 0}));
-  EXPECT_EQ(counting.computed(), 3);
+  std::vector<double> by_unit(4);
+  CountingRunner counting(inner, 8, &by_unit);
+  const auto rows = [](std::int64_t n) { return [n](at::Tensor) { return at::zeros({n}); }; };
+  counting.branch({1, BranchKind::attention}, rows(8));
+  counting.branch({1, BranchKind::attention}, rows(8));
+  counting.branch({0, BranchKind::mlp}, rows(3));
+  EXPECT_EQ(by_unit, (std::vector<double>{0, 0.375, 2, 0}));
+  EXPECT_EQ(counting.computed(), 2.375);
 }
 
 }  // namespace

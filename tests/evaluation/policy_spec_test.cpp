@@ -4,10 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "evaluation_support.h"
+#include "l2c/cache/delta_dit.h"
+#include "l2c/cache/first_block_cache.h"
 #include "l2c/cache/policies.h"
 #include "l2c/cache/smooth_cache.h"
+#include "l2c/cache/tea_cache.h"
 #include "l2c/core/error.h"
 #include "l2c/sampling/planning.h"
 #include "support/golden.h"
@@ -90,6 +95,66 @@ TEST(PolicySpec, AFileMayBeNamedLikeAThreshold) {
   const auto spec = parse_policy_spec("router:" + file.string());
   EXPECT_EQ(spec.threshold, 0.1);
   EXPECT_EQ(parse_policy_spec("router:" + file.string() + "@0.9").threshold, 0.9);
+}
+
+const CachePolicy& policy_of(const PolicySpec& spec) { return *spec.policy; }
+
+TEST(PolicySpec, FirstBlockCacheWithItsOptions) {
+  const auto plain = parse_policy_spec("first-block:0.25");
+  EXPECT_EQ(plain.name, "first-block 0.25");
+  EXPECT_FALSE(plain.steps);
+  const auto defaults = dynamic_cast<const FirstBlockCache&>(policy_of(plain)).options();
+  EXPECT_EQ(defaults.threshold, 0.25);
+  EXPECT_EQ(defaults.blocks, FirstBlockOptions().blocks);
+  const auto spec = parse_policy_spec("first-block:1,blocks=2,warm-up=3,most=4");
+  EXPECT_EQ(spec.name, "first-block 1,blocks=2,warm-up=3,most=4");
+  const auto options = dynamic_cast<const FirstBlockCache&>(policy_of(spec)).options();
+  EXPECT_EQ(options.blocks, 2);
+  EXPECT_EQ(options.warm_up, 3);
+  EXPECT_EQ(options.most, 4);
+  EXPECT_NE(spec.identity, plain.identity);
+  // However it is written.
+  EXPECT_EQ(parse_policy_spec("first-block:0.250,blocks=1").identity, plain.identity);
+}
+
+TEST(PolicySpec, TeaCacheWithItsOptions) {
+  const auto plain = parse_policy_spec("teacache:0.25");
+  EXPECT_EQ(dynamic_cast<const TeaCache&>(policy_of(plain)).options().coefficients,
+            TeaCacheOptions().coefficients);
+  const auto spec = parse_policy_spec("teacache:0.5,coefficients=2/-1.5/1e-1");
+  const auto options = dynamic_cast<const TeaCache&>(policy_of(spec)).options();
+  EXPECT_EQ(options.threshold, 0.5);
+  EXPECT_EQ(options.coefficients, (std::vector<double>{2, -1.5, 0.1}));
+  EXPECT_NE(spec.identity, parse_policy_spec("teacache:0.5").identity);
+}
+
+TEST(PolicySpec, DeltaDiTWithItsOptions) {
+  // Of 2 blocks 1 is reused, at evaluations 1, 3 and 5.
+  EXPECT_EQ(reused(parse_policy_spec("delta-dit:2")), 3 * 2);
+  EXPECT_EQ(reused(parse_policy_spec("delta-dit:3,blocks=2")), 4 * 4);
+  const auto spec = parse_policy_spec("delta-dit:2,boundary=0");
+  EXPECT_EQ(dynamic_cast<const DeltaDiT&>(policy_of(spec)).options().boundary, 0);
+  EXPECT_NE(spec.identity, parse_policy_spec("delta-dit:2").identity);
+}
+
+TEST(PolicySpec, RefusesOptionsThatAreNotThere) {
+  const auto message = [](const std::string& text) {
+    try {
+      (void)parse_policy_spec(text);
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string("nothing was thrown");
+  };
+  EXPECT_THAT(message("first-block:0.1,warmup=2"),
+              HasSubstr("first-block has no option \"warmup\", but blocks, warm-up, most"));
+  EXPECT_THAT(message("teacache:0.1,most=2"), HasSubstr("no option \"most\", but coefficients"));
+  EXPECT_THAT(message("delta-dit:2,most=2"), HasSubstr("but blocks, boundary"));
+  EXPECT_THAT(message("first-block:-1"), HasSubstr("\"-1\" is no number of at least 0"));
+  EXPECT_THAT(message("first-block:"), HasSubstr("\"\" is no number of at least 0"));
+  EXPECT_THAT(message("first-block:0.1,blocks=0"), HasSubstr("whole number from 1 to 1000"));
+  EXPECT_THAT(message("delta-dit:0"), HasSubstr("\"0\" is no whole number from 1 to 1000"));
+  EXPECT_THAT(message("delta-dit"), HasSubstr("it needs a value"));
 }
 
 TEST(PolicySpec, RefusesOtherFormsAndListsThose) {

@@ -117,7 +117,7 @@ class WatchedModel final : public Denoiser {
 
 struct Outcome {
   DenoiseResult result;
-  std::vector<int> computed;  // in each evaluation
+  std::vector<double> computed;  // in each evaluation
 };
 
 struct Settings {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,9 @@ struct RunShape {
   std::string spacing;                  // the schedule's spacing string, "20" or "ddim20"
   std::string sampler;                  // "ddim" or "ddpm"
   std::string fingerprint;              // of the model; empty: unknown (planning without weights)
+  // Batch rows of one image in a model call: of N images in 2 N rows, rows i and N + i are image i
+  // (guided and not) and share what is decided.
+  int rows_per_image = 1;
 
   [[nodiscard]] int units() const { return 2 * blocks; }
 };
@@ -73,8 +77,13 @@ class CachePlan {
   [[nodiscard]] int reused() const;
   [[nodiscard]] int cache_step_branches() const;  // units * number of cache steps
   // The largest number of branch outputs stored at the same time, when each is stored as it is
-  // computed and dropped after its last read.
+  // computed and dropped after its last read; or what hold_at_most() said.
   [[nodiscard]] int peak_stored() const;
+  // For policies that do not store every reused unit's own value, but one tensor of that size for
+  // each of some ranges of blocks: they hold so many at a time, and with a forecast at most as many
+  // for each range as it looks back on. Throws InputError for less than 0.
+  void hold_at_most(int tensors, int ranges);
+  [[nodiscard]] bool holds_fewer() const { return held_.has_value(); }  // hold_at_most() was called
 
   friend bool operator==(const CachePlan&, const CachePlan&) = default;
 
@@ -86,6 +95,8 @@ class CachePlan {
   [[nodiscard]] int last_computed(int before, int unit) const;
   int evaluations_ = 0;
   int units_ = 0;
+  std::optional<int> held_;                     // unset: each reused unit has tensors of its own
+  int depth_ = 1;                               // of the recall, where held_ is set
   std::vector<std::uint8_t> reuse_;             // evaluations * units
   std::vector<std::uint8_t> cache_step_;        // evaluations
   std::vector<std::vector<RecallTerm>> terms_;  // like reuse_; empty: the latest value everywhere

@@ -31,8 +31,9 @@ class Recall {
   // Throws InputError when it does not fit the run (made for another model, another number of
   // steps).
   virtual void check(const RunShape& /*shape*/) const {}
-  // The weights with which the unit's values that were computed at `known` (latest first, 1 ...
-  // depth() of them) add up to an estimate of its value at `now`, one each.
+  // The weights with which the unit's values (-1: what a range of blocks adds) that were computed
+  // at `known` (latest first, 1 ... depth() of them) add up to an estimate of its value at `now`,
+  // one each.
   [[nodiscard]] virtual std::vector<double> weights(int unit, std::span<const Moment> known,
                                                     const Moment& now) const = 0;
 };

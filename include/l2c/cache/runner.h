@@ -1,6 +1,7 @@
 // Carrying out a plan.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "l2c/cache/plan.h"
@@ -27,20 +28,22 @@ class PlanRun final : public CacheRun, private BranchRunner {
   Evaluation evaluation_;
 };
 
-// Passes everything on to another runner and counts what was really computed: in all, and, where
-// `by_unit` is given (one entry a unit, outlives this), by adding to the unit's entry.
+// Passes everything on to another runner and counts what was really computed, in the mean over the
+// batch's `rows`: a branch of 3 of 8 rows is 3/8 of a branch. In all, and, where `by_unit` is given
+// (one entry a unit, outlives this), by adding to the unit's entry.
 class CountingRunner final : public BranchRunner {
  public:
-  explicit CountingRunner(BranchRunner& inner, std::vector<int>* by_unit = nullptr)
-      : inner_(inner), by_unit_(by_unit) {}
+  CountingRunner(BranchRunner& inner, std::int64_t rows, std::vector<double>* by_unit = nullptr)
+      : inner_(inner), rows_(static_cast<double>(rows)), by_unit_(by_unit) {}
   BranchValue branch(BranchId id, BranchFunction compute) override;
   void trunk(Trunk& trunk) override { inner_.trunk(trunk); }
-  [[nodiscard]] int computed() const { return computed_; }
+  [[nodiscard]] double computed() const { return computed_; }
 
  private:
   BranchRunner& inner_;
-  std::vector<int>* by_unit_;
-  int computed_ = 0;
+  double rows_;
+  std::vector<double>* by_unit_;
+  double computed_ = 0;
 };
 
 }  // namespace l2c

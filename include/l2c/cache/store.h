@@ -33,6 +33,7 @@ class CacheStore {
   // Nothing happens when nothing is stored there.
   void drop(SlotId id);
 
+  [[nodiscard]] std::int64_t rows() const { return shape_[0]; }
   [[nodiscard]] std::size_t bytes() const { return slots_.size() * slot_bytes_; }
   [[nodiscard]] std::size_t peak_bytes() const { return peak_bytes_; }
 

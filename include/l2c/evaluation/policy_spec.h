@@ -36,7 +36,10 @@ struct PolicySpec {
 // THETA, and with the recall it was trained with. A file whose name ends in "@number" is found
 // where it exists. "smoothcache:FILE": a SmoothCache schedule. "taylorseer:N,order=M" and
 // "chebbooster:N,order=M": every N-th evaluation after two computed ones, between them a forecast.
-// All but the first two take "+taylor:ORDER" and
+// "first-block:THRESHOLD", "teacache:THRESHOLD", "delta-dit:INTERVAL": FirstBlockCache, TeaCache
+// and DeltaDiT; further options after commas: "first-block:0.1,blocks=1,warm-up=2,most=3",
+// "teacache:0.2,coefficients=2/-1/0", "delta-dit:2,blocks=21,boundary=12". All but the first two
+// take "+taylor:ORDER" and
 // "+chebyshev:ORDER" at the end: what is reused is a forecast (recall.h). Throws InputError:
 // another form (the message lists them), numbers outside their range, what Router::load and
 // SmoothCache::load throw.

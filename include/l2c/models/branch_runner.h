@@ -1,6 +1,9 @@
 // All that a model knows of caching.
 #pragma once
 
+#include <cstdint>
+#include <span>
+
 #include "l2c/core/branch.h"
 #include "l2c/core/torch.h"
 #include "l2c/ops/residual_stream.h"
@@ -12,7 +15,16 @@ class Trunk {
  public:
   virtual ~Trunk() = default;
   [[nodiscard]] virtual int blocks() const = 0;
-  virtual void run(int first, int last) = 0;  // blocks [first, last), in order, each at most once
+  // Blocks [first, last), in order, each at most once. Throws Error for others.
+  virtual void run(int first, int last) = 0;
+  // The same for some of the batch rows, ascending: the tokens of the others stay as they are, and
+  // the values of the runner's branches are [rows.size(), T, D]. All rows at once are run() as
+  // above; none: only the blocks count as run. Throws Error for rows that are not in the batch.
+  virtual void run(int first, int last, std::span<const std::int64_t> rows) = 0;
+  // [N, T, D] fp32: what the attention of `block` would be given for the tokens as they are now
+  // (the block's LayerNorm and modulation). Runs nothing. Throws Error for a block that is not
+  // there.
+  virtual at::Tensor attention_input(int block) = 0;
   virtual ops::ResidualStream& stream() = 0;  // between two calls of run
 };
 

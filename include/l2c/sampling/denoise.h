@@ -33,7 +33,7 @@ struct StepView {
   const Evaluation& evaluation;
   const at::Tensor& sample;  // [N, C, H, W], after the step
   const at::Tensor& pred_xstart;
-  int computed;  // branches really computed in this evaluation
+  double computed;  // branches really computed in this evaluation, in the mean over the images
 };
 
 struct DenoiseJob {
@@ -52,9 +52,11 @@ struct DenoiseJob {
 };
 
 struct DenoiseResult {
-  at::Tensor latents;                 // [N, C, H, W]
-  std::vector<int> computed_by_unit;  // how often each unit was really computed
-  std::size_t cache_bytes = 0;        // peak of stored tensors, of the whole micro-batch
+  at::Tensor latents;  // [N, C, H, W]
+  // How often each unit was really computed, in the mean over the images: policies that decide
+  // as they go may treat them unlike.
+  std::vector<double> computed_by_unit;
+  std::size_t cache_bytes = 0;  // peak of stored tensors, of the whole micro-batch
 };
 
 // The shape of a run over a schedule, for policies and plans.

@@ -68,7 +68,7 @@ struct RunStats {
   int steps = 0;
   int images = 0;
   int batch_size = 0;  // images at a time: what was asked for, or what the memory limit allows
-  int computed = 0;    // branches of one image's evaluations, counted as they ran
+  int computed = 0;  // branches of one image's evaluations, counted as they ran; the mean, rounded
   int reused = 0;
   int cache_step_branches = 0;   // what `reused` is out of; 0 for policies that decide as they go
   double ideal_speedup = 1;      // true MACs of computing everything / of what ran

@@ -52,6 +52,7 @@
 #include "l2c/training/mixing_runner.h"
 #include "l2c/training/random.h"
 #include "l2c/training/router_objective.h"
+#include "l2c/training/router_trajectory.h"
 #include "l2c/training/run_folder.h"
 #include "l2c/training/validation.h"
 #include "l2c/training/weight_average.h"

@@ -1,0 +1,184 @@
+#include "l2c/cache/first_block_cache.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <set>
+#include <vector>
+
+#include "cache/range_support.h"
+#include "cache/support.h"
+#include "l2c/cache/policies.h"
+#include "l2c/core/error.h"
+#include "support/models.h"
+
+namespace l2c {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+// The weights of the tiny model are random: residuals change by about their own size.
+constexpr int steps = 10;
+
+struct Case {
+  const char* name;
+  FirstBlockOptions options;
+  bool guided;
+  bool line;  // recalled along a line instead of the latest
+};
+
+void PrintTo(const Case& value, std::ostream* out) { *out << value.name; }
+
+// One image, from whole forward passes.
+test::Recomputed expected(const DiT& model, const test::Images& image, const Case& asked) {
+  const FirstBlockOptions& options = asked.options;
+  const auto first_of_rest = static_cast<std::size_t>(options.blocks);
+  at::Tensor known;  // the first blocks' residual of the last full evaluation
+  at::Tensor latest;
+  test::LineByHand line;
+  int in_a_row = 0;
+  return test::recompute(
+      model, image, steps,
+      [&](int k, const test::ModelRows& rows, const std::vector<at::Tensor>& tokens,
+          const at::Tensor& full, bool& reused) {
+        const at::Tensor first = tokens[first_of_rest] - tokens[0];
+        reused = k >= options.warm_up && known.defined() &&
+                 test::relative_l1(first, known) < options.threshold &&
+                 (options.most == 0 || in_a_row < options.most);
+        if (reused) {
+          ++in_a_row;
+          const at::Tensor rest = asked.line ? line.value_at(k) : latest;
+          return test::output_from(model, rows, tokens[first_of_rest] + rest, 4);
+        }
+        in_a_row = 0;
+        known = first;
+        latest = tokens[4] - tokens[first_of_rest];
+        line.keep(k, latest);
+        return full;
+      });
+}
+
+class FirstBlock : public ::testing::TestWithParam<Case> {};
+
+// Four images in one batch, each as if it were alone.
+TEST_P(FirstBlock, DecidesAsRecomputedImageByImage) {
+  const Case& asked = GetParam();
+  const auto model = test::tiny_model();
+  const auto images = test::make_images(4, asked.guided);
+  const FirstBlockCache policy(asked.options);
+  const test::Line line;
+  const Latest latest;
+  const Recall& recall = asked.line ? static_cast<const Recall&>(line) : latest;
+  const auto trace = test::run_policy(policy, *model, images, steps, recall);
+
+  std::vector<double> computed(steps, 0);
+  std::set<std::vector<bool>> decisions;
+  for (int i = 0; i < 4; ++i) {
+    const auto alone = expected(*model, test::one_of(images, i), asked);
+    decisions.insert(alone.reused);
+    for (std::size_t k = 0; k < steps; ++k) {
+      EXPECT_LT(test::relative_error(trace.samples[k][i], alone.samples[k][0]), 1e-4)
+          << "image " << i << ", evaluation " << k;
+      computed[k] += (alone.reused[k] ? 2.0 * asked.options.blocks : 8.0) / 4;
+    }
+  }
+  EXPECT_EQ(trace.computed, computed);
+  EXPECT_GT(decisions.size(), 1U) << "all images decide alike: nothing is tested";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Options, FirstBlock,
+    ::testing::Values(Case{"plain", {.threshold = 0.975}, false, false},
+                      Case{"guided", {.threshold = 0.975}, true, false},
+                      Case{"two_blocks", {.threshold = 0.975, .blocks = 2}, true, false},
+                      Case{"warm_up", {.threshold = 0.93, .warm_up = 4}, false, false},
+                      Case{"most", {.threshold = 1.3, .most = 3}, true, false},
+                      Case{"line", {.threshold = 0.975}, true, true}),
+    [](const auto& param) { return param.param.name; });
+
+TEST(FirstBlockCacheTest, EveryOptionChangesWhatRuns) {
+  const auto model = test::tiny_model();
+  const auto images = test::make_images(3, true);
+  std::set<std::vector<double>> different;
+  const std::vector<FirstBlockOptions> all{{.threshold = 1.3},
+                                           {.threshold = 1.5},
+                                           {.threshold = 1.3, .blocks = 2},
+                                           {.threshold = 1.3, .warm_up = 5},
+                                           {.threshold = 1.3, .most = 1}};
+  for (const auto& options : all) {
+    different.insert(test::run_policy(FirstBlockCache(options), *model, images, steps).computed);
+  }
+  EXPECT_EQ(different.size(), all.size());
+}
+
+TEST(FirstBlockCacheTest, NothingBelowTheThresholdIsTheUncachedRunBitForBit) {
+  for (const bool guided : {false, true}) {
+    const auto images = test::make_images(3, guided);
+    for (const auto& model :
+         {test::tiny_model(),
+          DiT::load(test::tiny_config(), test::tiny_checkpoint(), test::device(), at::kFloat)}) {
+      const auto plain = test::run_policy(ComputeAll(), *model, images, steps);
+      for (const FirstBlockOptions& options :
+           {FirstBlockOptions{.threshold = 0}, FirstBlockOptions{.threshold = 1e-9},
+            FirstBlockOptions{.threshold = 100, .warm_up = steps}}) {
+        const auto cached = test::run_policy(FirstBlockCache(options), *model, images, steps);
+        EXPECT_EQ(cached.computed, plain.computed);
+        for (std::size_t k = 0; k < steps; ++k) {
+          test::expect_equal(cached.samples[k], plain.samples[k], "a step");
+        }
+      }
+    }
+  }
+}
+
+TEST(FirstBlockCacheTest, HoldsTwoTensorsAndOneMoreForALine) {
+  const auto model = test::tiny_model();
+  const auto images = test::make_images(2, true);
+  const FirstBlockCache policy({.threshold = 0.9});
+  const std::size_t tensor = std::size_t{4} * 16 * 64 * sizeof(float);
+  EXPECT_EQ(test::run_policy(policy, *model, images, steps).peak_bytes, 2 * tensor);
+  EXPECT_EQ(test::run_policy(policy, *model, images, steps, test::Line()).peak_bytes, 3 * tensor);
+}
+
+TEST(FirstBlockCacheTest, RunsInBf16) {
+  const auto model =
+      DiT::load(test::tiny_config(), test::tiny_checkpoint(), test::device(), at::kBFloat16);
+  const auto images = test::make_images(3, true);
+  const FirstBlockCache policy({.threshold = 0.975});
+  const auto half = test::run_policy(policy, *model, images, steps);
+  const auto full = test::run_policy(policy, *test::tiny_model(), images, steps);
+  EXPECT_LT(half.computed, test::run_policy(ComputeAll(), *model, images, steps).computed);
+  EXPECT_LT(test::relative_error(half.samples.back(), full.samples.back()), 3e-2);
+}
+
+TEST(FirstBlockCacheTest, MakesNoPlanAndSaysWhatItIs) {
+  const FirstBlockCache policy({.threshold = 0.25, .blocks = 2, .warm_up = 3, .most = 4});
+  EXPECT_FALSE(policy.plan(test::ddim_shape(4, steps)));
+  EXPECT_EQ(policy.name(), "first-block cache, threshold 0.25, blocks 2, warm-up 3, most 4");
+}
+
+TEST(FirstBlockCacheTest, RefusesWhatMakesNoSense) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const double threshold : {-0.1, nan}) {
+    EXPECT_THAT([&] { FirstBlockCache({.threshold = threshold}); },
+                ThrowsMessage<InputError>(HasSubstr("give a number of at least 0")));
+  }
+  for (const FirstBlockOptions& options :
+       {FirstBlockOptions{.blocks = 0}, FirstBlockOptions{.warm_up = -1},
+        FirstBlockOptions{.most = -1}}) {
+    EXPECT_THAT([&] { FirstBlockCache{options}; },
+                ThrowsMessage<InputError>(HasSubstr("give at least 1, 0 and 0")));
+  }
+  const auto images = test::make_images(1, false);
+  EXPECT_THAT(
+      [&] {
+        (void)test::run_policy(FirstBlockCache({.blocks = 4}), *test::tiny_model(), images, 2);
+      },
+      ThrowsMessage<InputError>(AllOf(HasSubstr("always computes 4 blocks, and the model has 4"))));
+}
+
+}  // namespace
+}  // namespace l2c
