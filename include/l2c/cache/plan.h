@@ -96,6 +96,7 @@ class CachePlan {
   int evaluations_ = 0;
   int units_ = 0;
   std::optional<int> held_;                     // unset: each reused unit has tensors of its own
+  int ranges_ = 0;                              // where held_ is set
   int depth_ = 1;                               // of the recall, where held_ is set
   std::vector<std::uint8_t> reuse_;             // evaluations * units
   std::vector<std::uint8_t> cache_step_;        // evaluations
