@@ -22,6 +22,7 @@
 #include "l2c/evaluation/sample_set.h"
 #include "l2c/io/checkpoint.h"
 #include "l2c/io/idx.h"
+#include "l2c/io/npz.h"
 #include "l2c/io/safetensors.h"
 #include "l2c/io/torch_checkpoint.h"
 #include "l2c/l2c.h"
