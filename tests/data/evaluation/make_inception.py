@@ -2,16 +2,16 @@
 
     python3 make_inception.py
 
-Weights and images follow a rule (tests/evaluation/inception_weights.h has it, too), so that only the
+Weights (names and shapes are in the file's metadata) and images follow a rule (tests/evaluation/inception_weights.h has it, too), so that only the
 answers are stored: "pytorch.*" for pytorch-fid's own preparation of the images, "tensorflow.*" for that
 of the graph of 2015 (bilinear without half-pixel centres, (v - 128) / 128).
 """
+import json
+
 import numpy as np
 import torch
 from pytorch_fid import inception
 from safetensors.numpy import save_file
-
-MASK = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 def noise(stream, count):
@@ -87,10 +87,11 @@ def main():
                 table = axis_weights(size)
                 x = ((table @ x.double() @ table.T - 128) / 128).float()
             for name, value in answers(network, x).items():
-                golden[f"{kind}.{size}.{name}"] = value.numpy()
+                golden[f"{kind}.{size}.{name}"] = value.contiguous().numpy()
     for name, value in golden.items():
         print(name, value.shape, value.dtype, value.min(), value.max(), value.std())
-    save_file(golden, "inception.safetensors")
+    shapes = {name: list(value.shape) for name, value in weights.items()}
+    save_file(golden, "inception.safetensors", {"shapes": json.dumps(shapes, separators=(",", ":"))})
 
 
 main()
