@@ -42,10 +42,12 @@ std::vector<double> column(const std::vector<SeedResult>& seeds, double Quality:
 void summarize(PolicyResult& result) {
   const auto& seeds = result.seeds;
   result.frechet = spread(column(seeds, &Quality::frechet));
+  result.spatial_frechet = spread(column(seeds, &Quality::spatial_frechet));
   result.kid = spread(column(seeds, &Quality::kid));
   result.precision = spread(column(seeds, &Quality::precision));
   result.recall = spread(column(seeds, &Quality::recall));
   result.inception_score = spread(column(seeds, &Quality::inception_score));
+  result.inception_score_whole = spread(column(seeds, &Quality::inception_score_whole));
   std::vector<double> accuracy;
   std::vector<double> seconds;
   std::int64_t recognised = 0;
@@ -59,6 +61,7 @@ void summarize(PolicyResult& result) {
   result.accuracy = spread(accuracy);
   result.seconds_per_image = spread(seconds);
   result.pooled_accuracy = share_interval(recognised, images);
+  if (std::isnan(result.accuracy.mean)) result.pooled_accuracy = seeds.front().quality.accuracy;
 }
 
 class Comparison {

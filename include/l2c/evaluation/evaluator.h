@@ -49,8 +49,10 @@ struct PolicyResult {
   PolicySpec spec;
   int steps = 0;
   std::vector<SeedResult> seeds;
-  Spread frechet, kid, precision, recall, inception_score, accuracy, seconds_per_image;
-  Interval pooled_accuracy;  // over the images of all seeds
+  // NaN: not measured, see Quality
+  Spread frechet, spatial_frechet, kid, precision, recall, inception_score, inception_score_whole,
+      accuracy, seconds_per_image;
+  Interval pooled_accuracy;  // over the images of all seeds; NaN likewise
   Timing timing;  // in turn with all other policies; speedup against computing everything
   double ideal_speedup = 1;      // true MACs of computing everything in all steps / of what ran
   double computed_share = 1;     // branches computed, of those of computing everything in all steps
