@@ -98,7 +98,8 @@ class Comparison {
     PolicyResult result;
     result.spec = spec;
     for (const auto seed : options_.seeds) {
-      const auto set = sample(spec, seed);
+      const auto set =
+          evaluated_samples(pipeline_, spec, seed, options_, work_, progress_, stop_);
       add_cost(result, set.cost());
       result.seeds.push_back(
           {.seed = seed,
@@ -113,16 +114,6 @@ class Comparison {
     result.computed_share /= seeds * steps;
     summarize(result);
     return result;
-  }
-
-  SampleSet sample(const PolicySpec& spec, std::uint64_t seed) {
-    const auto doing = fmt::format("{}, seed {}", spec.name, seed);
-    return SampleSet::sample(
-        pipeline_, sample_set_of(spec, seed, options_), folder_of(spec, seed, work_),
-        [&](const SampleSetProgress& progress) {
-          report(doing, progress.images, progress.of, progress.elapsed_seconds);
-        },
-        stop_);
   }
 
   // Sums over the seeds: of the work (1 / speed-up), and of the branches in steps' worth.
@@ -172,6 +163,21 @@ Spread spread(const std::vector<double>& values) {
   double squares = 0;
   for (const double value : values) squares += (value - mean) * (value - mean);
   return {.mean = mean, .deviation = std::sqrt(squares / (count - 1))};
+}
+
+SampleSet evaluated_samples(const Pipeline& pipeline, const PolicySpec& policy, std::uint64_t seed,
+                            const EvaluationOptions& options, const fs::path& work,
+                            const EvaluationProgressFunction& progress, std::stop_token stop) {
+  return SampleSet::sample(
+      pipeline, sample_set_of(policy, seed, options), folder_of(policy, seed, work),
+      [&](const SampleSetProgress& at) {
+        if (!progress) return;
+        progress({.doing = fmt::format("{}, seed {}", policy.name, seed),
+                  .done = at.images,
+                  .of = at.of,
+                  .elapsed_seconds = at.elapsed_seconds});
+      },
+      std::move(stop));
 }
 
 EvaluationReport evaluate(const Pipeline& pipeline, const FeatureNetwork& network,

@@ -19,6 +19,7 @@
 #include "l2c/evaluation/inception.h"
 #include "l2c/evaluation/quality.h"
 #include "l2c/evaluation/reference.h"
+#include "l2c/evaluation/reference_source.h"
 #include "l2c/evaluation/report.h"
 #include "l2c/evaluation/sample_set.h"
 #include "l2c/evaluation/torchscript_network.h"
