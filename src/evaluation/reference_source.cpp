@@ -114,9 +114,7 @@ ReferenceSource ReferenceSource::open(const fs::path& path, const DataOptions& o
     source.info_.fingerprint = source.known_->fingerprint;
     return source;
   }
-  DataOptions any_folder = options;
-  any_folder.need_classes = false;
-  source.data_ = open_data(path, any_folder);
+  source.data_ = open_data(path, options);
   source.info_ = source.data_->info();
   return source;
 }
