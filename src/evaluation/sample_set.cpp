@@ -312,7 +312,7 @@ SampleSet SampleSet::sample(const Pipeline& pipeline, const SampleSetOptions& op
                             std::stop_token stop) {
   check(pipeline, options, folder);  // what does not fit fails here, before the folder is made
   const auto lock = options.share
-                        ? io::FolderLock::shared(folder, "folder", "an evaluation that shares not")
+                        ? io::FolderLock::shared(folder, "folder", "an evaluation that does not share")
                         : io::FolderLock(folder, "folder", "another evaluation");
   if (!options.share) {
     lock.remove_partial_files([](std::string_view name) { return name.starts_with("shard-"); });
