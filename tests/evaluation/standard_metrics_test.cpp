@@ -26,7 +26,7 @@ using testing::HasSubstr;
 // The means of quadrants, without a judgement of labels; spatial: 6 pixels.
 class PlacesNetwork : public test::QuadrantNetwork {
  public:
-  PlacesNetwork() : test::QuadrantNetwork(7, "places") {}
+  PlacesNetwork() : test::QuadrantNetwork(3, "places") {}
   [[nodiscard]] Features extract(const at::Tensor& pixels) const override {
     auto found = test::QuadrantNetwork::extract(pixels);
     found.spatial = pixels.flatten(1).narrow(1, 0, 6).contiguous();

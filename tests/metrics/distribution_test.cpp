@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "feature_tables.h"
+#include "l2c/core/error.h"
 
 namespace l2c {
 namespace {
@@ -42,7 +43,7 @@ TEST(Gaussian, TakesSinglePrecisionFeatures) {
 }
 
 TEST(Gaussian, InPartsIsThatOfTheWhole) {
-  const auto table = test::random_table(50, 7);
+  const auto table = normal_table(50, 7, 3);
   const auto whole = gaussian_statistics(table);
   GaussianAccumulator parts;
   std::int64_t first = 0;
