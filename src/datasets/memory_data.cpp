@@ -103,7 +103,8 @@ std::string content_fingerprint(const at::Tensor& x, const at::Tensor& y, int nu
   Hash hash;
   hash.text(at::toString(x.scalar_type()));
   for (const auto size : x.sizes()) hash.number(size);
-  // In parts, as x may be a view in another order (a mapped .npz file), which is never copied whole.
+  // In parts, as x may be a view in another order (a mapped .npz file), which is never copied
+  // whole.
   for (std::int64_t first = 0; first < x.size(0); first += kChunk) {
     const at::Tensor part = x.slice(0, first, first + kChunk).contiguous();
     hash.bytes(part.const_data_ptr(), part.nbytes());

@@ -22,10 +22,9 @@ std::shared_ptr<const DataSet> open_npz_data(const std::filesystem::path& path,
   const auto images = file.tensor("arr_0");
   if (images.dim() != 4 || images.scalar_type() != at::kByte ||
       (images.size(3) != 1 && images.size(3) != 3)) {
-    throw InputError(
-        fmt::format("'{}', array 'arr_0' is {} [{}]; expected uint8 images [N, S, S, 1 or 3]",
-                    path.string(), at::toString(images.scalar_type()),
-                    fmt::join(images.sizes(), ", ")));
+    throw InputError(fmt::format(
+        "'{}', array 'arr_0' is {} [{}]; expected uint8 images [N, S, S, 1 or 3]", path.string(),
+        at::toString(images.scalar_type()), fmt::join(images.sizes(), ", ")));
   }
   const MemorySource source{
       .name = fmt::format("'{}'", path.string()),

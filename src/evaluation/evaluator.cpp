@@ -98,8 +98,7 @@ class Comparison {
     PolicyResult result;
     result.spec = spec;
     for (const auto seed : options_.seeds) {
-      const auto set =
-          evaluated_samples(pipeline_, spec, seed, options_, work_, progress_, stop_);
+      const auto set = evaluated_samples(pipeline_, spec, seed, options_, work_, progress_, stop_);
       add_cost(result, set.cost());
       result.seeds.push_back(
           {.seed = seed,

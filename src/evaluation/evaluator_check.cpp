@@ -46,8 +46,8 @@ void check_numbers(const EvaluationOptions& options, const DataInfo& data) {
 
 // Classes count where the network judges labels; unknown images are taken as they are.
 void check_kind(const ModelSummary& model, const DataInfo& data, bool labels) {
-  const bool same_images = data.image_size == 0 ||
-                           (model.channels == data.channels && model.size == data.image_size);
+  const bool same_images =
+      data.image_size == 0 || (model.channels == data.channels && model.size == data.image_size);
   if (same_images && (!labels || model.num_classes == data.num_classes)) return;
   throw InputError(fmt::format(
       "{} makes images with {} channels of {} x {} in {} classes, the reference ({}) "

@@ -91,8 +91,8 @@ Inception::Inception(const io::TensorMap& weights, const std::filesystem::path& 
       l2c::fingerprint(kept, fmt::format("Inception of FID, input {}", name_of(options.input)));
   description_ = fmt::format("Inception-v3 of FID, images prepared as for {}: {} features",
                              name_of(options.input), inception_features);
-  state_ = std::make_unique<const State>(State{
-      .network = InceptionNetwork(kept, device), .input = options.input, .device = device});
+  state_ = std::make_unique<const State>(
+      State{.network = InceptionNetwork(kept, device), .input = options.input, .device = device});
 }
 
 Inception::~Inception() = default;

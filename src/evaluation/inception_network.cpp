@@ -79,8 +79,8 @@ at::Tensor InceptionNetwork::grid8(const at::Tensor& x, const std::string& block
 }
 
 at::Tensor InceptionNetwork::shrink35(const at::Tensor& x) const {
-  return at::cat({conv(x, "Mixed_6a.branch3x3"),
-                  chain(x, "Mixed_6a.branch3x3dbl", {"1", "2", "3"}), shrinking_pool(x)},
+  return at::cat({conv(x, "Mixed_6a.branch3x3"), chain(x, "Mixed_6a.branch3x3dbl", {"1", "2", "3"}),
+                  shrinking_pool(x)},
                  1);
 }
 

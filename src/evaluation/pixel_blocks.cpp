@@ -28,11 +28,11 @@ void check_any_pixels(const at::Tensor& pixels, const std::string& network) {
                    (pixels.size(1) == 1 || pixels.size(1) == 3) && pixels.size(2) > 0 &&
                    pixels.size(3) > 0 && pixels.is_floating_point();
   if (fit) return;
-  throw InputError(fmt::format(
-      "{} takes floating-point pixels [N, 1 or 3, H, W] in [-1, 1], not {}", network,
-      pixels.defined() ? fmt::format("{} [{}]", at::toString(pixels.scalar_type()),
-                                     fmt::join(pixels.sizes(), ", "))
-                       : "nothing"));
+  throw InputError(
+      fmt::format("{} takes floating-point pixels [N, 1 or 3, H, W] in [-1, 1], not {}", network,
+                  pixels.defined() ? fmt::format("{} [{}]", at::toString(pixels.scalar_type()),
+                                                 fmt::join(pixels.sizes(), ", "))
+                                   : "nothing"));
 }
 
 Features in_blocks(const at::Tensor& pixels, std::int64_t most,

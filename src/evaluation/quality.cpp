@@ -67,8 +67,7 @@ void compare_rows(Quality& quality, const at::Tensor& real, const at::Tensor& fa
   const auto some =
       fake.index_select(0, spread_rows(fake.size(0), std::min(options.kid_images, fake.size(0))));
   quality.kid = kernel_inception_distance(feature_rows(real), feature_rows(some));
-  const auto manifold =
-      precision_recall(feature_rows(real), feature_rows(fake), options.neighbour);
+  const auto manifold = precision_recall(feature_rows(real), feature_rows(fake), options.neighbour);
   quality.precision = manifold.precision;
   quality.recall = manifold.recall;
 }

@@ -55,9 +55,9 @@ GaussianStatistics read_spatial(const io::SafetensorsFile& file, std::int64_t ro
                    covariance.scalar_type() == at::kDouble && covariance.dim() == 2 &&
                    covariance.size(0) == mean.size(0) && covariance.size(1) == mean.size(0);
   if (!fit) {
-    throw InputError(fmt::format(
-        "{}: expected \"spatial_mean\" f64 [S] and \"spatial_covariance\" f64 [S, S]",
-        file.path().string()));
+    throw InputError(
+        fmt::format("{}: expected \"spatial_mean\" f64 [S] and \"spatial_covariance\" f64 [S, S]",
+                    file.path().string()));
   }
   return {.rows = rows, .mean = vector_of(mean), .covariance = vector_of(covariance)};
 }

@@ -31,10 +31,10 @@ GaussianStatistics read_gaussian(const io::NpzFile& file, const std::string& mea
   const auto width = mean.dim() == 1 ? mean.size(0) : 0;
   if (width < 1 || covariance.dim() != 2 || covariance.size(0) != width ||
       covariance.size(1) != width) {
-    throw InputError(fmt::format(
-        "'{}': '{}' is [{}] and '{}' [{}]; expected a mean [D] and a covariance [D, D]",
-        file.path().string(), mean_name, fmt::join(mean.sizes(), ", "), covariance_name,
-        fmt::join(covariance.sizes(), ", ")));
+    throw InputError(
+        fmt::format("'{}': '{}' is [{}] and '{}' [{}]; expected a mean [D] and a covariance [D, D]",
+                    file.path().string(), mean_name, fmt::join(mean.sizes(), ", "), covariance_name,
+                    fmt::join(covariance.sizes(), ", ")));
   }
   if (!mean.isfinite().all().item<bool>() || !covariance.isfinite().all().item<bool>()) {
     throw InputError(fmt::format("'{}': '{}' or '{}' holds values that are not finite",

@@ -146,8 +146,8 @@ class Work {
     return shard.first_image == first && shard.labels.size(0) == count_from(first);
   }
 
-  // Goes round over what is missing: what nobody claims is sampled, what others claim will be there,
-  // or be free when they fail.
+  // Goes round over what is missing: what nobody claims is sampled, what others claim will be
+  // there, or be free when they fail.
   void sample_with_others(std::list<std::int64_t> missing, const io::FolderLock& lock) {
     bool said = false;
     while (!missing.empty()) {
@@ -311,9 +311,9 @@ SampleSet SampleSet::sample(const Pipeline& pipeline, const SampleSetOptions& op
                             const fs::path& folder, const SampleSetProgressFunction& progress,
                             std::stop_token stop) {
   check(pipeline, options, folder);  // what does not fit fails here, before the folder is made
-  const auto lock = options.share
-                        ? io::FolderLock::shared(folder, "folder", "an evaluation that does not share")
-                        : io::FolderLock(folder, "folder", "another evaluation");
+  const auto lock =
+      options.share ? io::FolderLock::shared(folder, "folder", "an evaluation that does not share")
+                    : io::FolderLock(folder, "folder", "another evaluation");
   if (!options.share) {
     lock.remove_partial_files([](std::string_view name) { return name.starts_with("shard-"); });
   }

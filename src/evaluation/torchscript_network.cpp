@@ -61,9 +61,10 @@ struct TorchScriptNetwork::State {
     }
     constexpr std::size_t self_and_images = 2;
     if (required != self_and_images) {
-      fail(fmt::format("its forward() needs {} arguments; expected one, the uint8 images "
-                       "[N, 3, H, W]",
-                       required - 1));
+      fail(
+          fmt::format("its forward() needs {} arguments; expected one, the uint8 images "
+                      "[N, 3, H, W]",
+                      required - 1));
     }
   }
 
@@ -83,7 +84,8 @@ struct TorchScriptNetwork::State {
   }
 
   [[nodiscard]] at::Tensor as_tensor(const c10::IValue& value, const char* what) const {
-    if (!value.isTensor()) fail(fmt::format("its {} are a {}: {}", what, value.tagKind(), accepted));
+    if (!value.isTensor())
+      fail(fmt::format("its {} are a {}: {}", what, value.tagKind(), accepted));
     const auto tensor = value.toTensor().to(at::kCPU);
     if (!tensor.is_floating_point()) {
       fail(fmt::format("its {} are {}; expected a floating type", what, shape_text(tensor)));

@@ -30,8 +30,8 @@ std::optional<Claim> Claim::attempt(const std::filesystem::path& file, std::int6
   const int reason = errno;
   ::close(descriptor);
   if (reason == EAGAIN || reason == EACCES) return {};
-  throw InputError(fmt::format("cannot lock '{}': {}", file.string(),
-                               std::generic_category().message(reason)));
+  throw InputError(
+      fmt::format("cannot lock '{}': {}", file.string(), std::generic_category().message(reason)));
 }
 
 Claim::~Claim() {

@@ -58,7 +58,8 @@ class Parser {
                      rest_.substr(0, 20)));
   }
   void skip() {
-    while (!rest_.empty() && (rest_.front() == ' ' || rest_.front() == '\n')) rest_.remove_prefix(1);
+    while (!rest_.empty() && (rest_.front() == ' ' || rest_.front() == '\n'))
+      rest_.remove_prefix(1);
   }
   bool accept(std::string_view token) {
     skip();
@@ -103,9 +104,10 @@ class Parser {
         return;
       }
     }
-    fail(fmt::format("it is of type '{}'; expected little-endian u1, i4, i8, f4 or f8: convert it "
-                     "with array.astype('<f4')",
-                     text));
+    fail(
+        fmt::format("it is of type '{}'; expected little-endian u1, i4, i8, f4 or f8: convert it "
+                    "with array.astype('<f4')",
+                    text));
   }
   void order() {
     if (accept("True")) {
@@ -145,8 +147,8 @@ std::uint64_t NpyHeader::data_size(const std::string& where) const {
   for (const auto length : shape) {
     const auto factor = static_cast<std::uint64_t>(length);
     if (length < 0 || (factor != 0 && bytes > kMost / factor)) {
-      throw InputError(fmt::format("{}: its shape ({}) is impossible", where,
-                                   fmt::join(shape, ", ")));
+      throw InputError(
+          fmt::format("{}: its shape ({}) is impossible", where, fmt::join(shape, ", ")));
     }
     bytes *= factor;
   }
@@ -161,8 +163,7 @@ NpyHeader parse_npy_header(std::span<const std::byte> bytes, const std::string& 
   }
   const auto version = static_cast<unsigned>(bytes[6]);
   if (version < 1 || version > 3) {
-    throw InputError(
-        fmt::format("{}: its .npy version is {}; 1 to 3 can be read", where, version));
+    throw InputError(fmt::format("{}: its .npy version is {}; 1 to 3 can be read", where, version));
   }
   std::uint32_t length = 0;
   const std::size_t width = version == 1 ? 2 : 4;
@@ -181,13 +182,15 @@ std::string npy_header_text(at::ScalarType dtype, const std::vector<std::int64_t
     if (kind.dtype == dtype) descr = fmt::format("{}{}", dtype == at::kByte ? '|' : '<', kind.text);
   }
   if (descr.empty()) {
-    throw InputError(fmt::format("{}: arrays of {} cannot be written; convert it to u1, i4, i8, f4 "
-                                 "or f8",
-                                 where, c10::toString(dtype)));
+    throw InputError(
+        fmt::format("{}: arrays of {} cannot be written; convert it to u1, i4, i8, f4 "
+                    "or f8",
+                    where, c10::toString(dtype)));
   }
   // (3,) is a tuple, (3) is not.
   const auto sizes = fmt::format("{}{}", fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
-  auto text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", descr, sizes);
+  auto text =
+      fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", descr, sizes);
   constexpr std::size_t kStart = 10;
   const auto whole = (kStart + text.size() + kAlignment) / kAlignment * kAlignment;
   text.resize(whole - kStart - 1, ' ');

@@ -60,8 +60,8 @@ struct NpzWriter::State {
   }
   void content(const void* data, std::size_t size) {
     auto& entry = entries.back();
-    entry.checksum = static_cast<std::uint32_t>(
-        crc32_z(entry.checksum, static_cast<const Bytef*>(data), size));
+    entry.checksum =
+        static_cast<std::uint32_t>(crc32_z(entry.checksum, static_cast<const Bytef*>(data), size));
     write({static_cast<const char*>(data), size});
   }
   [[nodiscard]] bool is_wide(std::uint64_t value) const { return value >= options.zip64_from; }
@@ -130,8 +130,9 @@ struct NpzWriter::State {
   void finish_array() {
     if (entries.empty() || finished) return;
     if (missing > 0) {
-      throw InputError(fmt::format("'{}', array '{}': {} bytes of it are missing: append them first",
-                                   path.string(), entries.back().name, missing));
+      throw InputError(
+          fmt::format("'{}', array '{}': {} bytes of it are missing: append them first",
+                      path.string(), entries.back().name, missing));
     }
     descriptor(entries.back());
     finished = true;

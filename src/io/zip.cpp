@@ -222,11 +222,9 @@ std::vector<std::byte> ZipArchive::unpacked(const std::string& name) const {
   const Entry& found = entry(name);
   constexpr std::uint16_t kDeflated = 8;
   if (found.encrypted || (found.method != 0 && found.method != kDeflated)) {
-    throw InputError(
-        fmt::format("'{}': its entry '{}' is {}: save it again, stored or deflated",
-                    file_->path().string(), name,
-                    found.encrypted ? "encrypted"
-                                    : fmt::format("packed with method {}", found.method)));
+    throw InputError(fmt::format(
+        "'{}': its entry '{}' is {}: save it again, stored or deflated", file_->path().string(),
+        name, found.encrypted ? "encrypted" : fmt::format("packed with method {}", found.method)));
   }
   if (found.method == 0) {
     const auto data = checked_bytes(name);

@@ -76,9 +76,10 @@ void GaussianAccumulator::add(const FeatureRows& features) {
     squares_.assign(static_cast<std::size_t>(width * width), 0);
   }
   if (static_cast<std::size_t>(width) != mean_.size()) {
-    throw InputError(fmt::format("features of {} columns after some of {}: take all from the same "
-                                 "network",
-                                 width, mean_.size()));
+    throw InputError(
+        fmt::format("features of {} columns after some of {}: take all from the same "
+                    "network",
+                    width, mean_.size()));
   }
   // Chan, Golub and LeVeque 1979: deviations from the part's own mean, and the means' difference.
   Eigen::Map<Eigen::RowVectorXd> mean(mean_.data(), width);

@@ -54,8 +54,8 @@ TEST(NpzData, RefusesOtherArrays) {
     return [=] { (void)open_data(path, options); };
   };
   EXPECT_THAT(opening(file_of(at::ones({2, 4, 4, 3}))),
-              ThrowsMessage<InputError>(AllOf(HasSubstr("batch.npz"), HasSubstr("Float [2, 4, 4, 3]"),
-                                              HasSubstr("uint8"))));
+              ThrowsMessage<InputError>(AllOf(
+                  HasSubstr("batch.npz"), HasSubstr("Float [2, 4, 4, 3]"), HasSubstr("uint8"))));
   EXPECT_THAT(opening(file_of(at::zeros({2, 3, 4, 4}, at::kByte))),
               ThrowsMessage<InputError>(HasSubstr("[N, S, S, 1 or 3]")));
   EXPECT_THAT(opening(file_of(images(2)), {.image_size = 8}),
@@ -71,8 +71,7 @@ TEST(ImageFolderWithoutClasses, IsOneClassWhereThatIsAllowed) {
     bitmap.pixels.assign(16, name[0] == 'a' ? 10 : 20);
     io::write_png(folder / name, bitmap);
   }
-  EXPECT_THAT([&] { (void)open_data(folder); },
-              ThrowsMessage<InputError>(HasSubstr("no data")));
+  EXPECT_THAT([&] { (void)open_data(folder); }, ThrowsMessage<InputError>(HasSubstr("no data")));
   const auto data = open_data(folder, {.channels = 1, .need_classes = false});
   EXPECT_EQ(data->info().size, 2);
   EXPECT_EQ(data->info().num_classes, 1);

@@ -27,8 +27,8 @@ at::Tensor weight(const std::string& name, std::uint64_t index,
   const bool scale = name.ends_with("bn.weight") || name.ends_with("bn.running_var");
   const bool shift = name.ends_with(".bias") || name.ends_with("running_mean");
   const double small = name == "fc.bias" ? 1 : 0.1;
-  const double spread = std::sqrt(
-      6 / (static_cast<double>(tensor.numel()) / static_cast<double>(tensor.size(0))));
+  const double spread =
+      std::sqrt(6 / (static_cast<double>(tensor.numel()) / static_cast<double>(tensor.size(0))));
   for (std::int64_t i = 0; i < tensor.numel(); ++i) {
     const double u = noise(index, static_cast<std::uint64_t>(i));
     const double value = scale   ? 0.75 + 0.5 * u

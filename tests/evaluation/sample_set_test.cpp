@@ -270,16 +270,16 @@ TEST(SampleSet, IsMadeByManyWhoShare) {
   options.share = true;
   std::atomic<int> sampled = 0;
   const auto work = [&] {
-    const auto set = SampleSet::sample(test::pixel_pipeline(), options, folder,
-                                       [last = std::int64_t{0}, found = std::int64_t{0},
-                                        &sampled](const SampleSetProgress& at) mutable {
-                                         if (at.images % 4 == 0 && at.images > last &&
-                                             at.found == found) {
-                                           ++sampled;
-                                         }
-                                         last = at.images;
-                                         found = at.found;
-                                       });
+    const auto set =
+        SampleSet::sample(test::pixel_pipeline(), options, folder,
+                          [last = std::int64_t{0}, found = std::int64_t{0},
+                           &sampled](const SampleSetProgress& at) mutable {
+                            if (at.images % 4 == 0 && at.images > last && at.found == found) {
+                              ++sampled;
+                            }
+                            last = at.images;
+                            found = at.found;
+                          });
     EXPECT_EQ(set.size(), 20);
     EXPECT_EQ(set.fingerprint(), alone.fingerprint());
   };
@@ -288,10 +288,10 @@ TEST(SampleSet, IsMadeByManyWhoShare) {
     for (int i = 0; i < 3; ++i) threads.emplace_back(work);
   }
   EXPECT_EQ(sampled, 5) << "each shard once";
-  EXPECT_THAT(test::names_in(folder),
-              ElementsAre("claims", "lock", "shard-00000.safetensors", "shard-00001.safetensors",
-                          "shard-00002.safetensors", "shard-00003.safetensors",
-                          "shard-00004.safetensors"));
+  EXPECT_THAT(
+      test::names_in(folder),
+      ElementsAre("claims", "lock", "shard-00000.safetensors", "shard-00001.safetensors",
+                  "shard-00002.safetensors", "shard-00003.safetensors", "shard-00004.safetensors"));
 }
 
 TEST(SampleSet, ThoseWhoShareWaitForOneAnother) {
@@ -316,9 +316,9 @@ TEST(SampleSet, SharingStopsWhileItWaits) {
   const auto claim = io::Claim::attempt(folder / "claims", 0);
   std::stop_source stop;
   stop.request_stop();
-  EXPECT_THROW((void)SampleSet::sample(test::pixel_pipeline(), options, folder, {},
-                                       stop.get_token()),
-               Cancelled);
+  EXPECT_THROW(
+      (void)SampleSet::sample(test::pixel_pipeline(), options, folder, {}, stop.get_token()),
+      Cancelled);
 }
 
 TEST(SampleSet, SharesOnlyWithThoseWhoShare) {

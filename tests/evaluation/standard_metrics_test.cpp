@@ -1,5 +1,5 @@
-// Networks and references as ImageNet-size evaluations have them: no labels known, spatial features,
-// statistics without images.
+// Networks and references as ImageNet-size evaluations have them: no labels known, spatial
+// features, statistics without images.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -110,7 +110,8 @@ TEST(StandardMetrics, KidImagesAreEvenlySpread) {
   const auto reference = measure_reference(test::random_data(50), network);
   const auto set = samples();
   const auto some = measure_quality(set, network, reference, {.kid_images = 5});
-  const auto every_fourth = network.extract(pixels_of(set)).features.slice(0, 0, 20, 4).contiguous();
+  const auto every_fourth =
+      network.extract(pixels_of(set)).features.slice(0, 0, 20, 4).contiguous();
   EXPECT_NEAR(some.kid,
               kernel_inception_distance(rows_of(reference.features), rows_of(every_fourth)), 1e-12);
   EXPECT_NE(some.kid, measure_quality(set, network, reference).kid);
@@ -187,7 +188,8 @@ TEST_F(ReferenceSourceTest, ImagesOfAnNpz) {
   EXPECT_EQ(reference.gaussian.mean, std::vector<double>(4, 1.0)) << "the file's own";
   EXPECT_EQ(reference.spatial.mean.size(), 6) << "measured, as the file has none";
   const auto pixels = images.permute({0, 3, 1, 2}).to(at::kFloat).div(127.5F).sub(1.0F);
-  test::expect_equal(reference.features, network_.extract(pixels.contiguous()).features, "features");
+  test::expect_equal(reference.features, network_.extract(pixels.contiguous()).features,
+                     "features");
   EXPECT_THAT(reference.data, HasSubstr("batch.npz"));
 }
 
@@ -198,8 +200,8 @@ TEST_F(ReferenceSourceTest, AFolderOfImagesAndWhatWasKeptOfIt) {
     bitmap.pixels.assign(64, static_cast<std::uint8_t>(40 * i));
     io::write_png(folder / fmt::format("{}.png", i), bitmap);
   }
-  const DataOptions gray{.split = "test or all", .image_size = 8, .channels = 1,
-                         .need_classes = false};
+  const DataOptions gray{
+      .split = "test or all", .image_size = 8, .channels = 1, .need_classes = false};
   const auto work = test::scratch();
   const auto reference = ReferenceSource::open(folder, gray).statistics(work, network_);
   EXPECT_EQ(reference.gaussian.rows, 6);
@@ -229,9 +231,9 @@ TEST_F(ReferenceSourceTest, RefusesWhatDoesNotFit) {
     file.commit();
     return other;
   };
-  EXPECT_THAT(message_of([&] { (void)of(write(at::ones({5}), at::eye(5))); }),
-              AllOf(HasSubstr("other.npz"), HasSubstr("statistics of 5 features"),
-                    HasSubstr("gives 4")));
+  EXPECT_THAT(
+      message_of([&] { (void)of(write(at::ones({5}), at::eye(5))); }),
+      AllOf(HasSubstr("other.npz"), HasSubstr("statistics of 5 features"), HasSubstr("gives 4")));
   EXPECT_THAT(message_of([&] { (void)of(write(at::ones({5}), at::eye(4))); }),
               AllOf(HasSubstr("'mu' is [5]"), HasSubstr("'sigma' [4, 4]")));
   EXPECT_THAT(message_of([&] { (void)of(write(at::full({4}, NAN), at::eye(4))); }),

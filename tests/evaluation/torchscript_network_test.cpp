@@ -90,10 +90,9 @@ TEST(TorchScriptNetwork, TakesADictionary) {
       TorchScriptNetwork(forward("{'features': y.mean([2, 3]), 'logits': y.mean([2, 3]), "
                                  "'spatial': y}"))
           .extract(images);
-  const auto softmax =
-      TorchScriptNetwork(forward("{'features': y.mean([2, 3]), "
-                                 "'probabilities': y.mean([2, 3]).softmax(1)}"))
-          .extract(images);
+  const auto softmax = TorchScriptNetwork(forward("{'features': y.mean([2, 3]), "
+                                                  "'probabilities': y.mean([2, 3]).softmax(1)}"))
+                           .extract(images);
   test::expect_equal(logits.spatial, bytes_of(images).flatten(1), "spatial");
   test::expect_close(logits.probabilities, softmax.probabilities, 1e-6, "probabilities");
 }
@@ -125,10 +124,9 @@ TEST(TorchScriptNetwork, WorksInBlocksAndTakesGrayAsThreeEqualChannels) {
 TEST(TorchScriptNetwork, IsWhatLoadInceptionOpens) {
   const auto path = forward("y.mean([2, 3])");
   EXPECT_EQ(load_inception(path)->fingerprint(), TorchScriptNetwork(path).fingerprint());
-  EXPECT_THAT(message_of([&] {
-                (void)load_inception(path, {.input = InceptionInput::tensorflow});
-              }),
-              HasSubstr("prepares its images itself"));
+  EXPECT_THAT(
+      message_of([&] { (void)load_inception(path, {.input = InceptionInput::tensorflow}); }),
+      HasSubstr("prepares its images itself"));
 }
 
 std::string refusal(const std::filesystem::path& path) {

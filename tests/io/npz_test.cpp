@@ -47,8 +47,7 @@ void expect_numpys_arrays(const NpzFile& file) {
 
 TEST(Npz, ReadsWhatNumpySaves) {
   const auto file = NpzFile::open(test::data("io/stored.npz"));
-  EXPECT_THAT(file.names(),
-              ElementsAre("arr_0", "arr_1", "empty", "f4", "i4", "mu", "scalar"));
+  EXPECT_THAT(file.names(), ElementsAre("arr_0", "arr_1", "empty", "f4", "i4", "mu", "scalar"));
   EXPECT_TRUE(file.contains("mu"));
   EXPECT_FALSE(file.contains("sigma"));
   expect_numpys_arrays(file);
@@ -107,10 +106,10 @@ TEST(Npz, RefusesDamagedArrays) {
               HasSubstr("shape (2) needs 8 bytes, it has 4"));
   EXPECT_THAT(refusal(npy("{'descr': '<f4', " + order + "'shape': (-2,)}", "")),
               HasSubstr("no .npy header near"));
-  EXPECT_THAT(refusal(npy("{'descr': '<f8', " + order +
-                              "'shape': (4000000000, 4000000000, 4000000000)}",
-                          "")),
-              HasSubstr("impossible"));
+  EXPECT_THAT(
+      refusal(
+          npy("{'descr': '<f8', " + order + "'shape': (4000000000, 4000000000, 4000000000)}", "")),
+      HasSubstr("impossible"));
   EXPECT_THAT(refusal(npy("{'descr': '<f4', 'colour': 1}", "")), HasSubstr("unknown key 'colour'"));
   EXPECT_THAT(refusal(npy("{'descr': '<f4'", "")), HasSubstr("no .npy header near"));
   EXPECT_THAT(refusal(npy("{}", "", 4)), HasSubstr("version is 4"));

@@ -138,7 +138,7 @@ class EvalStandard(Case):
                 ("prepares its images itself", [], {"inception_input": "tensorflow"}),
                 ("pytorch-fid or tensorflow", [], {"inception_input": "adm"}),
                 ("statistics of 3 features", [], {"reference": bad}),
-                ("no such file", [], {"inception": self.folder / "absent.pth"})):
+                ("absent.pth", [], {"inception": self.folder / "absent.pth"})):
             self.fails(2, *self.command(*options, **changed), says=says)
         self.assertEqual(self.left_behind(), ["bad.npz"])
 

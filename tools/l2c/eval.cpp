@@ -108,8 +108,8 @@ void check_options(const EvalOptions& o) {
 
 std::shared_ptr<const FeatureNetwork> load_network(const EvalOptions& o) {
   if (!o.classifier.empty()) return load_classifier(o.classifier);
-  return load_inception(o.inception, {.input = parse_inception_input(o.inception_input),
-                                      .device = o.load.device});
+  return load_inception(
+      o.inception, {.input = parse_inception_input(o.inception_input), .device = o.load.device});
 }
 
 // As ADM's evaluator: 10,000 real images for precision and recall.
@@ -143,12 +143,11 @@ void eval(EvalOptions options) {
   for (const auto& text : options.policies) policies.push_back(parse_policy_spec(text));
   const auto network = load_network(options);
   const auto pipeline = Pipeline::load(options.model, options.load);
-  const auto source =
-      ReferenceSource::open(options.data.empty() ? options.reference : options.data,
-                            {.split = options.split,
-                             .image_size = pipeline.summary().size,
-                             .channels = pipeline.summary().channels,
-                             .need_classes = !options.data.empty()});
+  const auto source = ReferenceSource::open(options.data.empty() ? options.reference : options.data,
+                                            {.split = options.split,
+                                             .image_size = pipeline.summary().size,
+                                             .channels = pipeline.summary().channels,
+                                             .need_classes = !options.data.empty()});
   source.check(*network);
   check_evaluation(pipeline, *network, source.info(), policies, options.evaluation, options.work);
   TenthLines lines;

@@ -62,9 +62,9 @@ struct DataOptions {
 //  - a safetensors file with "images" (uint8 or floating [N, C, S, S]) or "latents" (floating), and
 //    "labels" (integers [N]).
 // uint8 pixels v become v / 127.5 - 1; floating images must lie in [-1, 1]. A safetensors or
-// .npz file is mapped: it must stay as it is while the data are used. num_classes is one more than the largest
-// label (of both parts, where there are parts), or the number of class folders. Throws InputError
-// that names the file and says what to do.
+// .npz file is mapped: it must stay as it is while the data are used. num_classes is one more than
+// the largest label (of both parts, where there are parts), or the number of class folders. Throws
+// InputError that names the file and says what to do.
 std::shared_ptr<const DataSet> open_data(const std::filesystem::path& path,
                                          const DataOptions& options = {});
 

@@ -104,8 +104,8 @@ EvaluationReport evaluate(const Pipeline& pipeline, const FeatureNetwork& networ
                           const EvaluationProgressFunction& progress = {},
                           std::stop_token stop = {});
 
-// The images of one policy and seed that evaluate() measures, sampled where they are missing. Throws
-// as SampleSet::sample() does.
+// The images of one policy and seed that evaluate() measures, sampled where they are missing.
+// Throws as SampleSet::sample() does.
 SampleSet evaluated_samples(const Pipeline& pipeline, const PolicySpec& policy, std::uint64_t seed,
                             const EvaluationOptions& options, const std::filesystem::path& work,
                             const EvaluationProgressFunction& progress = {},

@@ -47,8 +47,8 @@ struct Quality {
 };
 
 // Throws InputError: a network, image size, channels or number of classes other than the
-// reference's, fewer images than neighbour + 1, fewer than 2 kid_images, features that are not finite. Cancelled. RunError:
-// out of memory, ...
+// reference's, fewer images than neighbour + 1, fewer than 2 kid_images, features that are not
+// finite. Cancelled. RunError: out of memory, ...
 Quality measure_quality(const SampleSet& samples, const FeatureNetwork& network,
                         const ReferenceStatistics& reference, const QualityOptions& options = {},
                         std::stop_token stop = {});

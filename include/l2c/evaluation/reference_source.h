@@ -30,7 +30,8 @@ std::optional<KnownStatistics> read_known_statistics(const std::filesystem::path
 class ReferenceSource {
  public:
   // Told apart by content: a reference-*.safetensors file that kept_reference() made; an .npz file
-  // with images (arr_0), statistics (mu, ...) or both; whatever else open_data() takes. Throws InputError.
+  // with images (arr_0), statistics (mu, ...) or both; whatever else open_data() takes. Throws
+  // InputError.
   static ReferenceSource open(const std::filesystem::path& path, const DataOptions& options = {});
 
   // Of the images; where there are none, only the texts are known, and numbers are 0.

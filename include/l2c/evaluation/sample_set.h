@@ -61,8 +61,8 @@ class SampleSet {
   // sampled again, with a log::warning. Images equal those of one uninterrupted call bit for bit.
   // Throws InputError: shards sampled with other settings (the differences are listed; nothing is
   // changed), a model of latents, sizes < 1, what Pipeline::sample throws, a folder that another
-  // call (of any process) works in and not both share. Cancelled: finished shards stay, and the next call goes on from
-  // them. RunError: disk full, ...
+  // call (of any process) works in and not both share. Cancelled: finished shards stay, and the
+  // next call goes on from them. RunError: disk full, ...
   static SampleSet sample(const Pipeline& pipeline, const SampleSetOptions& options,
                           const std::filesystem::path& folder,
                           const SampleSetProgressFunction& progress = {},
@@ -90,9 +90,9 @@ class SampleSet {
 };
 
 // The images as OpenAI's guided-diffusion (ADM) takes them for its evaluator: "arr_0" uint8
-// [N, S, S, 3] (gray as three equal channels) and "arr_1" int64 [N], the labels. One shard at a time
-// is in memory; written aside and renamed. Throws InputError (no file can be written there, a shard
-// that changed), RunError (disk full, ...).
+// [N, S, S, 3] (gray as three equal channels) and "arr_1" int64 [N], the labels. One shard at a
+// time is in memory; written aside and renamed. Throws InputError (no file can be written there, a
+// shard that changed), RunError (disk full, ...).
 void write_npz(const std::filesystem::path& path, const SampleSet& samples);
 
 // What decides a sample set's bits; kept in each shard and compared with it.
