@@ -30,6 +30,7 @@
 #include "l2c/evaluation/policy_spec.h"
 #include "l2c/evaluation/product_ceiling.h"
 #include "l2c/evaluation/timing.h"
+#include "l2c/io/claim.h"
 #include "l2c/io/file.h"
 #include "l2c/io/folder_lock.h"
 #include "l2c/io/image.h"

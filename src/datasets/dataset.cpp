@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "l2c/core/error.h"
+#include "l2c/io/npz.h"
 #include "openers.h"
 
 namespace l2c {
@@ -72,6 +73,7 @@ std::shared_ptr<const DataSet> open_data(const fs::path& path, const DataOptions
   std::error_code error;
   if (!fs::is_directory(path, error)) {
     check_not_idx_file(path);
+    if (io::looks_like_npz(path)) return open_npz_data(path, options);
     return open_safetensors_data(path, options);  // says so when there is nothing
   }
   if (is_idx_folder(path)) return open_idx_folder(path, options);

@@ -127,7 +127,7 @@ class ImageFolder : public DataSet {
 
 std::shared_ptr<const DataSet> open_image_folder(const fs::path& folder,
                                                  const DataOptions& options) {
-  ImageListing listing = list_images(folder);
+  ImageListing listing = list_images(folder, options.need_classes);
   check_no_parts(folder, options);
   return std::make_shared<ImageFolder>(folder, std::move(listing), options);
 }

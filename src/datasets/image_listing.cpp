@@ -107,7 +107,7 @@ void list_class(const fs::path& folder, int label, ImageListing& listing, Passed
 
 }  // namespace
 
-ImageListing list_images(const fs::path& folder) {
+ImageListing list_images(const fs::path& folder, bool need_classes) {
   ImageListing listing;
   PassedOver others;
   for (std::string& name : entry_names(folder)) {
@@ -117,7 +117,11 @@ ImageListing list_images(const fs::path& folder) {
       others.add(folder / name);
     }
   }
-  if (listing.class_names.empty()) no_classes(folder, others);
+  if (listing.class_names.empty()) {
+    if (need_classes || others.count == 0) no_classes(folder, others);
+    listing.class_names.emplace_back(".");  // the folder itself
+    others = {};
+  }
   for (std::size_t label = 0; label < listing.class_names.size(); ++label) {
     list_class(folder / listing.class_names[label], static_cast<int>(label), listing, others);
   }

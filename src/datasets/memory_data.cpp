@@ -103,7 +103,12 @@ std::string content_fingerprint(const at::Tensor& x, const at::Tensor& y, int nu
   Hash hash;
   hash.text(at::toString(x.scalar_type()));
   for (const auto size : x.sizes()) hash.number(size);
-  hash.bytes(x.const_data_ptr(), x.nbytes());
+  // In parts, as x may be a view in another order (a mapped .npz file), which is never copied
+  // whole.
+  for (std::int64_t first = 0; first < x.size(0); first += kChunk) {
+    const at::Tensor part = x.slice(0, first, first + kChunk).contiguous();
+    hash.bytes(part.const_data_ptr(), part.nbytes());
+  }
   hash.bytes(y.const_data_ptr(), y.nbytes());
   hash.number(num_classes);
   return hash.hex();
@@ -122,7 +127,7 @@ class MemoryData : public DataSet {
     // Read only, and only during this call.
     const at::Tensor index = at::from_blob(const_cast<std::int64_t*>(numbers.data()),
                                            {static_cast<std::int64_t>(numbers.size())}, at::kLong);
-    at::Tensor x = x_.index_select(0, index);
+    at::Tensor x = x_.index_select(0, index).contiguous();
     const bool pixels = x.scalar_type() == at::kByte;
     x = x.to(at::kFloat);
     if (pixels) x.div_(127.5F).sub_(1.0F);
@@ -141,7 +146,7 @@ std::shared_ptr<const DataSet> memory_data(const MemorySource& source) {
   const at::NoGradGuard no_grad;
   check_x(source);
   check_values(source);
-  const at::Tensor x = source.x.detach().contiguous();
+  const at::Tensor x = source.x.detach();
   const at::Tensor y = checked_labels(source);
   const int num_classes = checked_classes(source, y);
   constexpr std::int64_t most = std::numeric_limits<int>::max();

@@ -17,6 +17,9 @@ std::shared_ptr<const DataSet> open_idx_folder(const std::filesystem::path& fold
 std::shared_ptr<const DataSet> open_safetensors_data(const std::filesystem::path& path,
                                                      const DataOptions& options);
 
+std::shared_ptr<const DataSet> open_npz_data(const std::filesystem::path& path,
+                                             const DataOptions& options);
+
 // A folder with one subfolder a class.
 std::shared_ptr<const DataSet> open_image_folder(const std::filesystem::path& folder,
                                                  const DataOptions& options);

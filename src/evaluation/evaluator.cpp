@@ -42,10 +42,12 @@ std::vector<double> column(const std::vector<SeedResult>& seeds, double Quality:
 void summarize(PolicyResult& result) {
   const auto& seeds = result.seeds;
   result.frechet = spread(column(seeds, &Quality::frechet));
+  result.spatial_frechet = spread(column(seeds, &Quality::spatial_frechet));
   result.kid = spread(column(seeds, &Quality::kid));
   result.precision = spread(column(seeds, &Quality::precision));
   result.recall = spread(column(seeds, &Quality::recall));
   result.inception_score = spread(column(seeds, &Quality::inception_score));
+  result.inception_score_whole = spread(column(seeds, &Quality::inception_score_whole));
   std::vector<double> accuracy;
   std::vector<double> seconds;
   std::int64_t recognised = 0;
@@ -59,6 +61,7 @@ void summarize(PolicyResult& result) {
   result.accuracy = spread(accuracy);
   result.seconds_per_image = spread(seconds);
   result.pooled_accuracy = share_interval(recognised, images);
+  if (std::isnan(result.accuracy.mean)) result.pooled_accuracy = seeds.front().quality.accuracy;
 }
 
 class Comparison {
@@ -95,7 +98,7 @@ class Comparison {
     PolicyResult result;
     result.spec = spec;
     for (const auto seed : options_.seeds) {
-      const auto set = sample(spec, seed);
+      const auto set = evaluated_samples(pipeline_, spec, seed, options_, work_, progress_, stop_);
       add_cost(result, set.cost());
       result.seeds.push_back(
           {.seed = seed,
@@ -110,16 +113,6 @@ class Comparison {
     result.computed_share /= seeds * steps;
     summarize(result);
     return result;
-  }
-
-  SampleSet sample(const PolicySpec& spec, std::uint64_t seed) {
-    const auto doing = fmt::format("{}, seed {}", spec.name, seed);
-    return SampleSet::sample(
-        pipeline_, sample_set_of(spec, seed, options_), folder_of(spec, seed, work_),
-        [&](const SampleSetProgress& progress) {
-          report(doing, progress.images, progress.of, progress.elapsed_seconds);
-        },
-        stop_);
   }
 
   // Sums over the seeds: of the work (1 / speed-up), and of the branches in steps' worth.
@@ -169,6 +162,21 @@ Spread spread(const std::vector<double>& values) {
   double squares = 0;
   for (const double value : values) squares += (value - mean) * (value - mean);
   return {.mean = mean, .deviation = std::sqrt(squares / (count - 1))};
+}
+
+SampleSet evaluated_samples(const Pipeline& pipeline, const PolicySpec& policy, std::uint64_t seed,
+                            const EvaluationOptions& options, const fs::path& work,
+                            const EvaluationProgressFunction& progress, std::stop_token stop) {
+  return SampleSet::sample(
+      pipeline, sample_set_of(policy, seed, options), folder_of(policy, seed, work),
+      [&](const SampleSetProgress& at) {
+        if (!progress) return;
+        progress({.doing = fmt::format("{}, seed {}", policy.name, seed),
+                  .done = at.images,
+                  .of = at.of,
+                  .elapsed_seconds = at.elapsed_seconds});
+      },
+      std::move(stop));
 }
 
 EvaluationReport evaluate(const Pipeline& pipeline, const FeatureNetwork& network,

@@ -32,21 +32,23 @@ void check_numbers(const EvaluationOptions& options, const DataInfo& data) {
   if (options.images <= neighbour) {
     throw InputError(fmt::format("{} images: give at least {}", options.images, neighbour + 1));
   }
-  if (data.size <= neighbour) {
+  // No size: statistics without images.
+  if (data.size > 0 && data.size <= neighbour) {
     throw InputError(fmt::format("{}: {} images to compare with; at least {} are needed",
                                  data.description, data.size, neighbour + 1));
   }
+  check_kid_images(options.quality);
   (void)inception_blocks(options.images, options.quality);
   if (options.timing_rounds < 1) {
     throw InputError(fmt::format("{} rounds of timing: give at least 1", options.timing_rounds));
   }
 }
 
-void check_kind(const ModelSummary& model, const DataInfo& data) {
-  if (model.channels == data.channels && model.size == data.image_size &&
-      model.num_classes == data.num_classes) {
-    return;
-  }
+// Classes count where the network judges labels; unknown images are taken as they are.
+void check_kind(const ModelSummary& model, const DataInfo& data, bool labels) {
+  const bool same_images =
+      data.image_size == 0 || (model.channels == data.channels && model.size == data.image_size);
+  if (same_images && (!labels || model.num_classes == data.num_classes)) return;
   throw InputError(fmt::format(
       "{} makes images with {} channels of {} x {} in {} classes, the reference ({}) "
       "has {} of {} x {} in {}: compare with data of the same kind",
@@ -71,19 +73,20 @@ void check_evaluation(const Pipeline& pipeline, const FeatureNetwork& network, c
                       const std::vector<PolicySpec>& policies, const EvaluationOptions& options,
                       const std::filesystem::path& work) {
   check_numbers(options, data);
-  check_kind(pipeline.summary(), data);
+  const auto& model = pipeline.summary();
+  check_kind(model, data, network.knows_labels());
   check_policies(policies, options);
   for (const auto& spec : policies) {
     for (const auto seed : options.seeds) {
       SampleSet::check(pipeline, sample_set_of(spec, seed, options), folder_of(spec, seed, work));
     }
   }
-  for (const auto& request : timing_requests(policies, options, data.num_classes)) {
+  for (const auto& request : timing_requests(policies, options, model.num_classes)) {
     (void)pipeline.plan(request);
   }
   with_our_errors("close other programs, or take a smaller feature network", [&] {
-    const auto gray = at::zeros({1, data.channels, data.image_size, data.image_size});
-    (void)extract_features(network, gray, data.num_classes);
+    const auto gray = at::zeros({1, model.channels, model.size, model.size});
+    (void)extract_features(network, gray, model.num_classes);
   });
 }
 

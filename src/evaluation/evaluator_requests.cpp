@@ -44,8 +44,10 @@ int steps_of(const Request& request) {
 
 SampleSetOptions sample_set_of(const PolicySpec& spec, std::uint64_t seed,
                                const EvaluationOptions& options) {
-  SampleSetOptions sampling{
-      .request = request_of(spec, options), .policy = spec.identity, .images = options.images};
+  SampleSetOptions sampling{.request = request_of(spec, options),
+                            .policy = spec.identity,
+                            .images = options.images,
+                            .share = options.share};
   sampling.request.seed = seed;
   return sampling;
 }

@@ -31,15 +31,20 @@ Features extract_features(const FeatureNetwork& network, const at::Tensor& pixel
   Features features = network.extract(pixels);
   const auto rows = pixels.size(0);
   check(features.features, "features", rows, network);
-  check(features.probabilities, "probabilities", rows, network);
-  if (features.probabilities.size(1) != classes) {
+  if (features.spatial.defined()) check(features.spatial, "spatial features", rows, network);
+  if (network.knows_labels() || features.probabilities.defined()) {
+    check(features.probabilities, "probabilities", rows, network);
+  }
+  if (network.knows_labels() && features.probabilities.size(1) != classes) {
     throw InputError(
         fmt::format("the feature network ({}) knows {} classes, the images have {}: take a network "
                     "that was trained on these classes",
                     network.description(), features.probabilities.size(1), classes));
   }
-  return {.features = features.features.cpu().contiguous(),
-          .probabilities = features.probabilities.cpu().contiguous()};
+  for (auto* tensor : {&features.features, &features.probabilities, &features.spatial}) {
+    if (tensor->defined()) *tensor = tensor->cpu().contiguous();
+  }
+  return features;
 }
 
 void check_network(const FeatureNetwork& network, const ReferenceStatistics& reference) {
@@ -60,6 +65,13 @@ FeatureRows feature_rows(const at::Tensor& features) {
                                            static_cast<std::size_t>(features.numel())),
           .rows = features.size(0),
           .width = features.size(1)};
+}
+
+at::Tensor spread_rows(std::int64_t size, std::int64_t count) {
+  const auto rows = at::empty({count}, at::kLong);
+  auto* row = rows.mutable_data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < count; ++i) row[i] = i * size / count;
+  return rows;
 }
 
 void check_stop(const std::stop_token& stop, const char* doing) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 #include <vector>
 
 #include "features.h"
@@ -14,14 +15,6 @@
 namespace l2c {
 
 namespace {
-
-// `count` of 0 ... size - 1, evenly spread: data sorted by class is drawn on evenly, too.
-at::Tensor spread_rows(std::int64_t size, std::int64_t count) {
-  const auto rows = at::empty({count}, at::kLong);
-  auto* row = rows.mutable_data_ptr<std::int64_t>();
-  for (std::int64_t i = 0; i < count; ++i) row[i] = i * size / count;
-  return rows;
-}
 
 void check_options(const DataInfo& info, const ReferenceOptions& options) {
   if (info.size < 2) {
@@ -39,6 +32,12 @@ void hash_tensor(Hash& hash, const at::Tensor& tensor) {
   hash.bytes(tensor.const_data_ptr(), tensor.nbytes());
 }
 
+void hash_gaussian(Hash& hash, const GaussianStatistics& gaussian) {
+  hash.number(static_cast<std::int64_t>(gaussian.mean.size()));
+  hash.bytes(gaussian.mean.data(), gaussian.mean.size() * sizeof(double));
+  hash.bytes(gaussian.covariance.data(), gaussian.covariance.size() * sizeof(double));
+}
+
 ReferenceStatistics measure(const DataSet& data, const FeatureNetwork& network,
                             const ReferenceOptions& options, const CountFunction& progress,
                             const std::stop_token& stop) {
@@ -53,7 +52,12 @@ ReferenceStatistics measure(const DataSet& data, const FeatureNetwork& network,
                                 .num_classes = info.num_classes,
                                 .gaussian = {},
                                 .features = {},
-                                .recognised = 0};
+                                .recognised = 0,
+                                .spatial = {},
+                                .knows_labels = network.knows_labels()};
+  const auto kept = spread_rows(info.size, std::min(options.subset, info.size));
+  GaussianAccumulator gaussian;
+  std::optional<GaussianAccumulator> spatial;
   std::vector<at::Tensor> features;
   for (std::int64_t first = 0; first < info.size; first += options.batch_size) {
     check_stop(stop, "looking at the reference images");
@@ -62,14 +66,20 @@ ReferenceStatistics measure(const DataSet& data, const FeatureNetwork& network,
     std::iota(numbers.begin(), numbers.end(), first);
     const auto batch = data.batch(numbers);
     const auto found = extract_features(network, batch.x, info.num_classes);
-    reference.recognised += recognised(found.probabilities, batch.y);
-    features.push_back(found.features);
+    if (network.knows_labels()) reference.recognised += recognised(found.probabilities, batch.y);
+    gaussian.add(feature_rows(found.features));
+    if (found.spatial.defined()) {
+      if (!spatial) spatial.emplace();
+      spatial->add(feature_rows(found.spatial));
+    }
+    const auto last = first + static_cast<std::int64_t>(numbers.size());
+    const auto mine = kept.masked_select(kept.ge(first).logical_and(kept.lt(last))) - first;
+    features.push_back(found.features.index_select(0, mine));
     if (progress) progress(first + static_cast<std::int64_t>(numbers.size()), info.size);
   }
-  const auto all = at::cat(features);
-  reference.gaussian = gaussian_statistics(feature_rows(all));
-  reference.features =
-      all.index_select(0, spread_rows(info.size, std::min(options.subset, info.size)));
+  reference.gaussian = gaussian.statistics();
+  if (spatial) reference.spatial = spatial->statistics();
+  reference.features = at::cat(features);
   return reference;
 }
 
@@ -94,11 +104,9 @@ std::string fingerprint(const ReferenceStatistics& reference) {
         std::int64_t{reference.num_classes}, reference.recognised, reference.gaussian.rows}) {
     hash.number(number);
   }
-  const auto& [rows, mean, covariance] = reference.gaussian;
-  hash.number(static_cast<std::int64_t>(mean.size()));
-  hash.bytes(mean.data(), mean.size() * sizeof(double));
-  hash.bytes(covariance.data(), covariance.size() * sizeof(double));
+  hash_gaussian(hash, reference.gaussian);
   hash_tensor(hash, reference.features);
+  if (!reference.spatial.mean.empty()) hash_gaussian(hash, reference.spatial);
   return hash.hex();
 }
 

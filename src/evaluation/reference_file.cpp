@@ -46,6 +46,22 @@ void check_tensors(const io::TensorMap& tensors, const fs::path& path) {
                   path.string()));
 }
 
+// "spatial_mean" and "spatial_covariance", where the network gave such features.
+GaussianStatistics read_spatial(const io::SafetensorsFile& file, std::int64_t rows) {
+  if (!file.contains("spatial_mean")) return {};
+  const auto mean = file.tensor("spatial_mean");
+  const auto covariance = file.tensor("spatial_covariance");
+  const bool fit = mean.dim() == 1 && mean.scalar_type() == at::kDouble &&
+                   covariance.scalar_type() == at::kDouble && covariance.dim() == 2 &&
+                   covariance.size(0) == mean.size(0) && covariance.size(1) == mean.size(0);
+  if (!fit) {
+    throw InputError(
+        fmt::format("{}: expected \"spatial_mean\" f64 [S] and \"spatial_covariance\" f64 [S, S]",
+                    file.path().string()));
+  }
+  return {.rows = rows, .mean = vector_of(mean), .covariance = vector_of(covariance)};
+}
+
 std::optional<ReferenceStatistics> load_kept(const fs::path& file) {
   std::error_code error;
   if (!fs::exists(file, error)) return {};
@@ -86,10 +102,15 @@ Lock lock_to_measure(const fs::path& folder, const std::stop_token& stop) {
 
 void save_reference(const fs::path& path, const ReferenceStatistics& reference) {
   const auto width = static_cast<std::int64_t>(reference.gaussian.mean.size());
-  io::write_safetensors(path,
-                        {{"mean", doubles(reference.gaussian.mean, {width})},
-                         {"covariance", doubles(reference.gaussian.covariance, {width, width})},
-                         {"features", reference.features}},
+  io::TensorMap tensors{{"mean", doubles(reference.gaussian.mean, {width})},
+                        {"covariance", doubles(reference.gaussian.covariance, {width, width})},
+                        {"features", reference.features}};
+  if (const auto& spatial = reference.spatial; !spatial.mean.empty()) {
+    const auto places = static_cast<std::int64_t>(spatial.mean.size());
+    tensors["spatial_mean"] = doubles(spatial.mean, {places});
+    tensors["spatial_covariance"] = doubles(spatial.covariance, {places, places});
+  }
+  io::write_safetensors(path, tensors,
                         {{"format", "l2c reference statistics 1"},
                          {"data", reference.data},
                          {"data_fingerprint", reference.data_fingerprint},
@@ -100,6 +121,7 @@ void save_reference(const fs::path& path, const ReferenceStatistics& reference) 
                          {"num_classes", fmt::format("{}", reference.num_classes)},
                          {"images", fmt::format("{}", reference.gaussian.rows)},
                          {"recognised", fmt::format("{}", reference.recognised)},
+                         {"knows_labels", reference.knows_labels ? "1" : "0"},
                          {"fingerprint", fingerprint(reference)}});
 }
 
@@ -121,6 +143,10 @@ ReferenceStatistics load_reference(const fs::path& path) {
   reference.gaussian.mean = vector_of(tensors["mean"]);
   reference.gaussian.covariance = vector_of(tensors["covariance"]);
   reference.features = tensors["features"].clone();
+  reference.spatial = read_spatial(file, reference.gaussian.rows);
+  // Files of before the Inception network do not say so: a classifier's.
+  const auto knows = file.metadata().find("knows_labels");
+  reference.knows_labels = knows == file.metadata().end() || knows->second == "1";
   if (metadata_text(file, "fingerprint") != fingerprint(reference)) {
     throw InputError(fmt::format("{}: its content does not match its fingerprint: measure it again",
                                  path.string()));

@@ -41,10 +41,12 @@ Json json_of(const SeedResult& result) {
           {"images", quality.images},
           {"images_fingerprint", result.images_fingerprint},
           {"frechet", quality.frechet},
+          {"spatial_frechet", quality.spatial_frechet},
           {"kid", quality.kid},
           {"precision", quality.precision},
           {"recall", quality.recall},
           {"inception_score", quality.inception_score},
+          {"inception_score_whole", quality.inception_score_whole},
           {"recognised", quality.recognised},
           {"accuracy", json_of(quality.accuracy)},
           {"sampling_seconds_per_image", result.seconds_per_image}};
@@ -59,10 +61,12 @@ Json json_of(const PolicyResult& result) {
     json["threshold"] = *spec.threshold;
   }
   json["frechet"] = json_of(result.frechet);
+  json["spatial_frechet"] = json_of(result.spatial_frechet);
   json["kid"] = json_of(result.kid);
   json["precision"] = json_of(result.precision);
   json["recall"] = json_of(result.recall);
   json["inception_score"] = json_of(result.inception_score);
+  json["inception_score_whole"] = json_of(result.inception_score_whole);
   json["accuracy"] = json_of(result.accuracy);
   json["pooled_accuracy"] = json_of(result.pooled_accuracy);
   json["ideal_speedup"] = result.ideal_speedup;
@@ -83,13 +87,16 @@ Json model_json(const ModelSummary& model) {
 }
 
 Json reference_json(const ReferenceStatistics& reference) {
-  return {{"data", reference.data},
-          {"data_fingerprint", reference.data_fingerprint},
-          {"fingerprint", fingerprint(reference)},
-          {"images", reference.gaussian.rows},
-          {"subset", reference.features.size(0)},
-          {"recognised", reference.recognised},
-          {"accuracy", json_of(share_interval(reference.recognised, reference.gaussian.rows))}};
+  Json json{{"data", reference.data},
+            {"data_fingerprint", reference.data_fingerprint},
+            {"fingerprint", fingerprint(reference)},
+            {"images", reference.gaussian.rows},
+            {"subset", reference.features.size(0)}};
+  if (reference.knows_labels && reference.gaussian.rows > 0) {
+    json["recognised"] = reference.recognised;
+    json["accuracy"] = json_of(share_interval(reference.recognised, reference.gaussian.rows));
+  }
+  return json;
 }
 
 Json settings_json(const EvaluationReport& report) {
@@ -99,6 +106,7 @@ Json settings_json(const EvaluationReport& report) {
   json.update(sampling_settings(options.request));
   json.update({{"batch_size", options.request.batch_size},
                {"neighbour", options.quality.neighbour},
+               {"kid_images", options.quality.kid_images},
                {"inception_blocks", inception.blocks},
                {"inception_block_images", inception.rows},
                {"timing_rounds", options.timing_rounds},

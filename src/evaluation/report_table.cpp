@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "l2c/core/error.h"
@@ -22,14 +25,14 @@ std::string label(const Json& policies, const Json& policy) {
 }
 
 std::string number(const Json& value, int digits, double scale = 1, const char* unit = "") {
+  if (value.is_null()) return "-";  // not measured
   return fmt::format("{:.{}f}{}", scale * value.get<double>(), digits, unit);
 }
 
-std::string spread(const Json& policy, const char* name, int digits, double scale = 1) {
-  const Json& value = policy.at(name);
+std::string spread(const Json& value, int digits, double scale) {
   const auto mean = number(value.at("mean"), digits, scale);
   const Json& deviation = value.at("deviation");
-  return fmt::format("{} ± {}", mean, deviation.is_null() ? "-" : number(deviation, digits, scale));
+  return fmt::format("{} ± {}", mean, number(deviation, digits, scale));
 }
 
 // With the middle half of the rounds.
@@ -39,15 +42,62 @@ std::string speedup(const Json& timing) {
                      number(quartiles.at("low"), 2), number(quartiles.at("high"), 2));
 }
 
-// Six with a spread, the speed-up, the rest.
-int width_of(std::size_t column) { return column <= 6 ? 18 : column == 7 ? 22 : 11; }
+// A measure of quality: a mean with its spread over the seeds.
+struct Measure {
+  const char* title;
+  const char* key;
+  int digits;
+  double scale = 1;
+};
+constexpr std::array<Measure, 8> measures{{{"Fréchet", "frechet", 3},
+                                           {"spatial Fréchet", "spatial_frechet", 3},
+                                           {"KID x 1000", "kid", 2, 1000},
+                                           {"precision", "precision", 3},
+                                           {"recall", "recall", 3},
+                                           {"inception", "inception_score", 3},
+                                           {"inception (one)", "inception_score_whole", 3},
+                                           {"accuracy %", "accuracy", 2, 100}}};
+
+// Whether any policy has it. The two of the Inception network are shown with it alone.
+bool is_shown(const Json& policies, const Measure& measure) {
+  const auto has = [&](const char* key) {
+    return std::any_of(policies.begin(), policies.end(), [&](const Json& policy) {
+      return policy.contains(key) && !policy.at(key).at("mean").is_null();
+    });
+  };
+  const bool whole = std::string_view(measure.key) == "inception_score_whole";
+  return has(measure.key) && !(whole && has("accuracy"));
+}
+
+constexpr int spread_width = 18;
+constexpr int speedup_width = 22;
+constexpr int plain_width = 11;
 
 // fmt counts what a terminal shows, so that "±" takes one column.
-std::string row(std::size_t width, const std::vector<std::string>& cells) {
-  std::string line = fmt::format("{:<{}}", cells.front(), width);
-  for (std::size_t k = 1; k < cells.size(); ++k) {
-    line += fmt::format("{:>{}}", cells[k], width_of(k));
+std::string cell(const std::string& text, int width) { return fmt::format("{:>{}}", text, width); }
+
+std::string head(const std::vector<Measure>& shown, std::size_t width) {
+  std::string line = fmt::format("{:<{}}", "policy", width);
+  for (const auto& measure : shown) line += cell(measure.title, spread_width);
+  line += cell("speed-up", speedup_width);
+  for (const char* title : {"ideal", "ms/image", "computed %", "cache kB"}) {
+    line += cell(title, plain_width);
   }
+  return line + "\n";
+}
+
+std::string row(const Json& policy, const std::string& label, const std::vector<Measure>& shown,
+                std::size_t width) {
+  std::string line = fmt::format("{:<{}}", label, width);
+  for (const auto& measure : shown) {
+    line += cell(spread(policy.at(measure.key), measure.digits, measure.scale), spread_width);
+  }
+  const Json& timing = policy.at("timing");
+  line += cell(speedup(timing), speedup_width);
+  line += cell(number(policy.at("ideal_speedup"), 2, 1, "x"), plain_width);
+  line += cell(number(timing.at("seconds_per_image"), 2, 1000), plain_width);
+  line += cell(number(policy.at("computed_share"), 1, 100), plain_width);
+  line += cell(number(policy.at("cache_bytes"), 0, 1e-3), plain_width);
   return line + "\n";
 }
 
@@ -57,19 +107,13 @@ std::string table(const Json& policies, const std::string& where) {
   }
   std::size_t width = 8;
   for (const Json& policy : policies) width = std::max(width, label(policies, policy).size());
-  std::string lines =
-      row(width, {"policy", "Fréchet", "KID x 1000", "precision", "recall", "inception",
-                  "accuracy %", "speed-up", "ideal", "ms/image", "computed %", "cache kB"});
+  std::vector<Measure> shown;
+  for (const auto& measure : measures) {
+    if (is_shown(policies, measure)) shown.push_back(measure);
+  }
+  std::string lines = head(shown, width);
   for (const Json& policy : policies) {
-    const Json& timing = policy.at("timing");
-    lines += row(
-        width,
-        {label(policies, policy), spread(policy, "frechet", 3), spread(policy, "kid", 2, 1000),
-         spread(policy, "precision", 3), spread(policy, "recall", 3),
-         spread(policy, "inception_score", 3), spread(policy, "accuracy", 2, 100), speedup(timing),
-         number(policy.at("ideal_speedup"), 2, 1, "x"),
-         number(timing.at("seconds_per_image"), 2, 1000),
-         number(policy.at("computed_share"), 1, 100), number(policy.at("cache_bytes"), 0, 1e-3)});
+    lines += row(policy, label(policies, policy), shown, width);
   }
   return lines;
 }

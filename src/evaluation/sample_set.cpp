@@ -7,14 +7,17 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <list>
 #include <optional>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "l2c/core/build_info.h"
 #include "l2c/core/error.h"
 #include "l2c/core/hash.h"
 #include "l2c/core/log.h"
+#include "l2c/io/claim.h"
 #include "l2c/io/folder_lock.h"
 #include "l2c/sampling/planning.h"
 #include "shard.h"
@@ -81,9 +84,10 @@ class Work {
         settings_(sample_set_settings(pipeline, options)),
         shard_images_(std::int64_t{options.request.batch_size} * options.batches_per_shard) {}
 
-  std::vector<fs::path> operator()() {
+  // `lock`: of the folder, which is held meanwhile.
+  std::vector<fs::path> operator()(const io::FolderLock& lock) {
     std::vector<fs::path> files;
-    std::vector<std::int64_t> missing;
+    std::list<std::int64_t> missing;
     for (std::int64_t first = 0; first < options_.images; first += shard_images_) {
       files.push_back(file_of(first));
       if (is_there(first)) {
@@ -94,7 +98,11 @@ class Work {
     }
     done_ = found_;
     report(0);
-    for (const auto first : missing) sample_shard(first);
+    if (options_.share) {
+      sample_with_others(std::move(missing), lock);
+    } else {
+      for (const auto first : missing) sample_shard(first);
+    }
     return files;
   }
 
@@ -138,6 +146,45 @@ class Work {
     return shard.first_image == first && shard.labels.size(0) == count_from(first);
   }
 
+  // Goes round over what is missing: what nobody claims is sampled, what others claim will be
+  // there, or be free when they fail.
+  void sample_with_others(std::list<std::int64_t> missing, const io::FolderLock& lock) {
+    bool said = false;
+    while (!missing.empty()) {
+      const auto before = missing.size();
+      missing.remove_if([&](std::int64_t first) { return finish_shared(first, lock); });
+      if (missing.empty() || missing.size() < before) continue;
+      if (!said) {
+        log::info(fmt::format("waiting for other processes that sample in '{}'", folder_.string()));
+      }
+      said = true;
+      if (stop_.stop_requested()) throw_cancelled();
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  }
+
+  // False: somebody else works on it.
+  bool finish_shared(std::int64_t first, const io::FolderLock& lock) {
+    const auto claim = io::Claim::attempt(folder_ / "claims", first / shard_images_);
+    if (!claim) return false;
+    if (is_there(first)) {
+      found_ += count_from(first);
+      done_ += count_from(first);
+      report(0);
+      return true;
+    }
+    const auto name = file_of(first).filename().string();
+    lock.remove_partial_files([&](std::string_view partial) { return partial == name; });
+    sample_shard(first);
+    return true;
+  }
+
+  [[noreturn]] void throw_cancelled() const {
+    throw Cancelled(
+        fmt::format("cancelled; {} of {} images are in '{}': the same call goes on from there",
+                    done_, options_.images, folder_.string()));
+  }
+
   void sample_shard(std::int64_t first) {
     Request request = options_.request;
     request.labels.clear();
@@ -164,9 +211,7 @@ class Work {
           },
           stop_);
     } catch (const Cancelled&) {
-      throw Cancelled(
-          fmt::format("cancelled; {} of {} images are in '{}': the same call goes on from there",
-                      done_, options_.images, folder_.string()));
+      throw_cancelled();
     }
   }
 
@@ -267,10 +312,14 @@ SampleSet SampleSet::sample(const Pipeline& pipeline, const SampleSetOptions& op
                             const fs::path& folder, const SampleSetProgressFunction& progress,
                             std::stop_token stop) {
   check(pipeline, options, folder);  // what does not fit fails here, before the folder is made
-  const io::FolderLock lock(folder, "folder", "another evaluation");
-  lock.remove_partial_files([](std::string_view name) { return name.starts_with("shard-"); });
+  const auto lock =
+      options.share ? io::FolderLock::shared(folder, "folder", "an evaluation that does not share")
+                    : io::FolderLock(folder, "folder", "another evaluation");
+  if (!options.share) {
+    lock.remove_partial_files([](std::string_view name) { return name.starts_with("shard-"); });
+  }
   SampleSet set;
-  set.files_ = Work(pipeline, options, folder, progress, std::move(stop))();
+  set.files_ = Work(pipeline, options, folder, progress, std::move(stop))(lock);
   Collector collector;
   for (const auto& file : set.files_) {
     const auto shard = read_shard(file);

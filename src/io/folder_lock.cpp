@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 namespace {
 
 // The locked file's descriptor; -1: somebody else holds the lock.
-int open_locked(const fs::path& folder, const std::string& folder_name) {
+int open_locked(const fs::path& folder, const std::string& folder_name, int mode = LOCK_EX) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) {
@@ -31,12 +31,18 @@ int open_locked(const fs::path& folder, const std::string& folder_name) {
     throw InputError(fmt::format("cannot write to the {} '{}': {}", folder_name, folder.string(),
                                  std::generic_category().message(errno)));
   }
-  if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) return descriptor;
+  if (::flock(descriptor, mode | LOCK_NB) == 0) return descriptor;
   const int reason = errno;
   ::close(descriptor);
   if (reason == EWOULDBLOCK) return -1;
   throw InputError(fmt::format("cannot lock the {} '{}': {}", folder_name, folder.string(),
                                std::generic_category().message(reason)));
+}
+
+[[noreturn]] void refuse(const fs::path& folder, const std::string& holder) {
+  throw InputError(
+      fmt::format("{} is running in '{}': wait for its end, stop it, or name another folder",
+                  holder, folder.string()));
 }
 
 // NAME of NAME.abc123.partial, which AtomicFile was writing; empty: it is no such file.
@@ -56,10 +62,14 @@ FolderLock::FolderLock(fs::path folder, int descriptor)
 FolderLock::FolderLock(const fs::path& folder, const std::string& folder_name,
                        const std::string& holder)
     : FolderLock(folder, open_locked(folder, folder_name)) {
-  if (descriptor_ >= 0) return;
-  throw InputError(
-      fmt::format("{} is running in '{}': wait for its end, stop it, or name another folder",
-                  holder, folder.string()));
+  if (descriptor_ < 0) refuse(folder, holder);
+}
+
+FolderLock FolderLock::shared(const fs::path& folder, const std::string& folder_name,
+                              const std::string& holder) {
+  FolderLock lock(folder, open_locked(folder, folder_name, LOCK_SH));
+  if (lock.descriptor_ < 0) refuse(folder, holder);
+  return lock;
 }
 
 std::optional<FolderLock> FolderLock::attempt(const fs::path& folder,

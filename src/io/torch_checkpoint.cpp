@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <map>
@@ -97,6 +98,16 @@ bool looks_like_torch_zip(const std::filesystem::path& path) {
   std::error_code error;
   return std::filesystem::is_regular_file(path, error) &&
          ZipArchive::recognises(MappedFile::open(path)->bytes());
+}
+
+bool holds_torchscript(const std::filesystem::path& path) {
+  if (!looks_like_torch_zip(path)) return false;
+  const ZipArchive archive(MappedFile::open(path));
+  // NAME/constants.pkl and NAME/code/: torch.save writes neither.
+  return std::ranges::any_of(archive.entries(), [](const auto& entry) {
+    const std::string& name = entry.first;
+    return name.substr(name.find('/') + 1) == "constants.pkl";
+  });
 }
 
 void verify_torch_file(const std::filesystem::path& path) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -27,6 +28,38 @@ constexpr std::uint64_t kLongestComment = 0xFFFF;
 // Stand for "look into the zip64 record".
 constexpr std::uint32_t kWide32 = 0xFFFFFFFF;
 constexpr std::uint16_t kWide16 = 0xFFFF;
+
+// More than deflate can make of one byte (its limit is 1032).
+constexpr std::uint64_t kMostGrowth = 1040;
+
+uLong checksum_of(std::span<const std::byte> data) {
+  return crc32_z(0, reinterpret_cast<const Bytef*>(data.data()), data.size());
+}
+
+// Whether the packed bytes are one deflate stream of exactly this much content.
+bool inflate_raw(std::span<const std::byte> packed, std::span<std::byte> content) {
+  constexpr int kRaw = -15;                             // largest window, no header
+  constexpr std::size_t kPiece = std::size_t{1} << 30;  // zlib counts with 32 bits
+  z_stream stream{};
+  if (inflateInit2(&stream, kRaw) != Z_OK) throw RunError("no memory for zlib");
+  std::size_t in = 0;
+  std::size_t out = 0;
+  int status = Z_OK;
+  while (status == Z_OK) {
+    const auto in_size = std::min(packed.size() - in, kPiece);
+    const auto out_size = std::min(content.size() - out, kPiece);
+    // zlib does not write to its input; its interface is older than const.
+    stream.next_in = const_cast<Bytef*>(reinterpret_cast<const Bytef*>(packed.data() + in));
+    stream.avail_in = static_cast<uInt>(in_size);
+    stream.next_out = reinterpret_cast<Bytef*>(content.data() + out);
+    stream.avail_out = static_cast<uInt>(out_size);
+    status = inflate(&stream, Z_NO_FLUSH);
+    in += in_size - stream.avail_in;
+    out += out_size - stream.avail_out;
+  }
+  inflateEnd(&stream);
+  return status == Z_STREAM_END && out == content.size();
+}
 
 }  // namespace
 
@@ -108,11 +141,12 @@ void ZipArchive::read_directory(const Directory& directory) {
     const std::string name(text, name_size);
     Entry entry{.header = read<std::uint32_t>(at + 42),
                 .size = read<std::uint32_t>(at + 24),
+                .packed_size = read<std::uint32_t>(at + 20),
                 .checksum = read<std::uint32_t>(at + 16),
                 .method = read<std::uint16_t>(at + 10),
                 .encrypted = (read<std::uint16_t>(at + 8) & 1U) != 0};
     const std::uint64_t extra = at + kDirectorySize + name_size;
-    widen(entry, read<std::uint32_t>(at + 20), extra, extra + extra_size);
+    widen(entry, extra, extra + extra_size);
     // Entries that share bytes would let a small file ask for a lot of memory.
     if (entry.method == 0) {
       if (entry.size > file_size - stored) fail("its entries are larger than the file");
@@ -125,10 +159,9 @@ void ZipArchive::read_directory(const Directory& directory) {
 
 // Takes 64-bit sizes and offset from the zip64 extra field, which holds those that did not fit, in
 // this order.
-void ZipArchive::widen(Entry& entry, std::uint64_t packed_size, std::uint64_t extra,
-                       std::uint64_t extra_end) const {
+void ZipArchive::widen(Entry& entry, std::uint64_t extra, std::uint64_t extra_end) const {
   constexpr std::uint16_t kZip64Field = 1;
-  if (entry.size != kWide32 && packed_size != kWide32 && entry.header != kWide32) return;
+  if (entry.size != kWide32 && entry.packed_size != kWide32 && entry.header != kWide32) return;
   while (extra_end - extra >= 4) {
     const auto kind = read<std::uint16_t>(extra);
     const std::uint64_t size = read<std::uint16_t>(extra + 2);
@@ -136,7 +169,7 @@ void ZipArchive::widen(Entry& entry, std::uint64_t packed_size, std::uint64_t ex
     if (size > extra_end - at) break;
     extra = at + size;
     if (kind != kZip64Field) continue;
-    for (std::uint64_t* value : {&entry.size, &packed_size, &entry.header}) {
+    for (std::uint64_t* value : {&entry.size, &entry.packed_size, &entry.header}) {
       if (*value != kWide32) continue;
       if (extra - at < sizeof *value) fail("a zip64 field is too short");
       *value = read<std::uint64_t>(at);
@@ -152,16 +185,26 @@ const ZipArchive::Entry* ZipArchive::find(const std::string& name) const {
   return found == entries_.end() ? nullptr : &found->second;
 }
 
-std::span<const std::byte> ZipArchive::bytes(const std::string& name) const {
+const ZipArchive::Entry& ZipArchive::entry(const std::string& name) const {
   const Entry* entry = find(name);
   if (entry == nullptr) fail(fmt::format("it has no entry '{}'", name));
-  if (entry->method != 0 || entry->encrypted) {
+  return *entry;
+}
+
+std::span<const std::byte> ZipArchive::bytes(const std::string& name) const {
+  const Entry& found = entry(name);
+  if (found.method != 0 || found.encrypted) {
     throw InputError(fmt::format(
         "'{}': its entry '{}' is {}, which torch.save never does; unpack the archive and pack it "
         "without compression (zip -0), or save it again with torch.save",
-        file_->path().string(), name, entry->encrypted ? "encrypted" : "compressed"));
+        file_->path().string(), name, found.encrypted ? "encrypted" : "compressed"));
   }
-  const std::uint64_t header = entry->header;
+  return data_of(found, name, found.size);
+}
+
+std::span<const std::byte> ZipArchive::data_of(const Entry& entry, const std::string& name,
+                                               std::uint64_t size) const {
+  const std::uint64_t header = entry.header;
   const auto file = file_->bytes();
   if (header > file.size() || file.size() - header < kLocalSize ||
       read<std::uint32_t>(header) != kLocalMark) {
@@ -169,18 +212,41 @@ std::span<const std::byte> ZipArchive::bytes(const std::string& name) const {
   }
   const std::uint64_t start =
       header + kLocalSize + read<std::uint16_t>(header + 26) + read<std::uint16_t>(header + 28);
-  if (start > file.size() || entry->size > file.size() - start) {
+  if (start > file.size() || size > file.size() - start) {
     fail(fmt::format("its entry '{}' is cut off", name));
   }
-  return file.subspan(start, entry->size);
+  return file.subspan(start, size);
+}
+
+std::vector<std::byte> ZipArchive::unpacked(const std::string& name) const {
+  const Entry& found = entry(name);
+  constexpr std::uint16_t kDeflated = 8;
+  if (found.encrypted || (found.method != 0 && found.method != kDeflated)) {
+    throw InputError(fmt::format(
+        "'{}': its entry '{}' is {}: save it again, stored or deflated", file_->path().string(),
+        name, found.encrypted ? "encrypted" : fmt::format("packed with method {}", found.method)));
+  }
+  if (found.method == 0) {
+    const auto data = checked_bytes(name);
+    return {data.begin(), data.end()};
+  }
+  const auto packed = data_of(found, name, found.packed_size);
+  if (found.size / kMostGrowth > packed.size()) {
+    fail(fmt::format("its entry '{}' cannot be as large as it says", name));
+  }
+  std::vector<std::byte> content(found.size);
+  if (!inflate_raw(packed, content)) fail(fmt::format("its entry '{}' cannot be unpacked", name));
+  if (checksum_of(content) != found.checksum) {
+    fail(fmt::format("the checksum of its entry '{}' is wrong", name));
+  }
+  return content;
 }
 
 std::span<const std::byte> ZipArchive::checked_bytes(const std::string& name) const {
   const auto data = bytes(name);
   // PyTorch writes 0 when it was told not to compute checksums (set_crc32_options).
   if (find(name)->checksum == 0) return data;
-  const auto actual = crc32_z(0, reinterpret_cast<const Bytef*>(data.data()), data.size());
-  if (actual != find(name)->checksum) {
+  if (checksum_of(data) != find(name)->checksum) {
     fail(fmt::format("the checksum of its entry '{}' is wrong", name));
   }
   return data;

@@ -1,4 +1,5 @@
-// The part of the zip format that torch.save uses: stored entries, zip64. Private to io.
+// The part of the zip format that torch.save and numpy use: stored and deflated entries, zip64.
+// Private to io.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "l2c/io/file.h"
 
@@ -24,6 +26,7 @@ class ZipArchive {
   struct Entry {
     std::uint64_t header = 0;  // offset of the local header
     std::uint64_t size = 0;
+    std::uint64_t packed_size = 0;
     std::uint32_t checksum = 0;
     std::uint16_t method = 0;
     bool encrypted = false;
@@ -34,6 +37,9 @@ class ZipArchive {
   [[nodiscard]] std::span<const std::byte> bytes(const std::string& name) const;
   // The same, with the checksum compared.
   [[nodiscard]] std::span<const std::byte> checked_bytes(const std::string& name) const;
+  // The content of a stored or deflated entry, with the checksum compared. Throws for other
+  // methods, encrypted entries, and sizes that the packed bytes cannot grow to.
+  [[nodiscard]] std::vector<std::byte> unpacked(const std::string& name) const;
 
   [[nodiscard]] const std::shared_ptr<const MappedFile>& file() const noexcept { return file_; }
 
@@ -47,8 +53,10 @@ class ZipArchive {
   [[nodiscard]] Directory find_directory() const;
   [[nodiscard]] Directory read_zip64(std::uint64_t locator) const;
   void read_directory(const Directory& directory);
-  void widen(Entry& entry, std::uint64_t packed_size, std::uint64_t extra,
-             std::uint64_t extra_end) const;
+  [[nodiscard]] const Entry& entry(const std::string& name) const;
+  [[nodiscard]] std::span<const std::byte> data_of(const Entry& entry, const std::string& name,
+                                                   std::uint64_t size) const;
+  void widen(Entry& entry, std::uint64_t extra, std::uint64_t extra_end) const;
 
   std::shared_ptr<const MappedFile> file_;
   std::map<std::string, Entry> entries_;

@@ -68,6 +68,45 @@ GaussianStatistics gaussian_statistics(const FeatureRows& features) {
   return statistics;
 }
 
+void GaussianAccumulator::add(const FeatureRows& features) {
+  RowMatrix matrix = checked_matrix(features, "the features", 1);
+  const auto width = matrix.cols();
+  if (mean_.empty()) {
+    mean_.assign(static_cast<std::size_t>(width), 0);
+    squares_.assign(static_cast<std::size_t>(width * width), 0);
+  }
+  if (static_cast<std::size_t>(width) != mean_.size()) {
+    throw InputError(
+        fmt::format("features of {} columns after some of {}: take all from the same "
+                    "network",
+                    width, mean_.size()));
+  }
+  // Chan, Golub and LeVeque 1979: deviations from the part's own mean, and the means' difference.
+  Eigen::Map<Eigen::RowVectorXd> mean(mean_.data(), width);
+  Eigen::Map<RowMatrix> squares(squares_.data(), width, width);
+  const Eigen::RowVectorXd part_mean = matrix.colwise().mean();
+  matrix.rowwise() -= part_mean;
+  const Eigen::VectorXd difference = (part_mean - mean).transpose();
+  const auto before = static_cast<double>(rows_);
+  const auto part = static_cast<double>(matrix.rows());
+  squares.selfadjointView<Eigen::Lower>().rankUpdate(matrix.transpose());
+  squares.selfadjointView<Eigen::Lower>().rankUpdate(difference, before * part / (before + part));
+  mean += difference.transpose() * (part / (before + part));
+  rows_ += matrix.rows();
+}
+
+GaussianStatistics GaussianAccumulator::statistics() const {
+  if (rows_ < 2) {
+    throw InputError(fmt::format("the features have {} rows, at least 2 are needed", rows_));
+  }
+  GaussianStatistics statistics{.rows = rows_, .mean = mean_, .covariance = squares_};
+  const auto width = static_cast<Eigen::Index>(mean_.size());
+  Eigen::Map<RowMatrix> covariance(statistics.covariance.data(), width, width);
+  covariance.triangularView<Eigen::StrictlyUpper>() = covariance.transpose();
+  covariance /= static_cast<double>(rows_ - 1);
+  return statistics;
+}
+
 double frechet_distance(const GaussianStatistics& a, const GaussianStatistics& b) {
   check(a, "first");
   check(b, "second");

@@ -33,8 +33,9 @@ TEST_F(QualityTest, IsThatOfTheMetricsOnAllImages) {
   const auto set = samples();
   const auto quality = measure_quality(set, network_, reference_, {.neighbour = 2});
   const auto [images, labels] = test::all_images(set);
-  const auto [features, probabilities] = network_.extract(images.to(at::kFloat) / 127.5 - 1);
-  const auto fake = features.contiguous();
+  const auto found = network_.extract(images.to(at::kFloat) / 127.5 - 1);
+  const auto probabilities = found.probabilities;
+  const auto fake = found.features.contiguous();
   EXPECT_EQ(quality.images, 20);
   EXPECT_NEAR(quality.frechet,
               frechet_distance(reference_.gaussian, gaussian_statistics(rows_of(fake))),

@@ -3,15 +3,22 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <stop_token>
+#include <thread>
+#include <vector>
 
 #include "evaluation_support.h"
 #include "l2c/cache/policies.h"
 #include "l2c/cache/pricing.h"
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
+#include "l2c/io/claim.h"
 #include "l2c/io/folder_lock.h"
+#include "l2c/io/npz.h"
 #include "l2c/io/safetensors.h"
 #include "support/golden.h"
 #include "support/models.h"
@@ -253,6 +260,91 @@ TEST(SampleSet, IsMadeByOneAtATime) {
       test::pixel_pipeline(), small_options(), folder,
       [&](const SampleSetProgress&) { EXPECT_FALSE(io::FolderLock::attempt(folder, "folder")); });
   EXPECT_TRUE(io::FolderLock::attempt(folder, "folder"));
+}
+
+TEST(SampleSet, IsMadeByManyWhoShare) {
+  const auto alone = sample(small_options(), test::scratch());
+  const auto folder = test::scratch();
+  auto options = small_options();
+  options.batches_per_shard = 1;  // 5 shards
+  options.share = true;
+  std::atomic<int> sampled = 0;
+  const auto work = [&] {
+    const auto set =
+        SampleSet::sample(test::pixel_pipeline(), options, folder,
+                          [last = std::int64_t{0}, found = std::int64_t{0},
+                           &sampled](const SampleSetProgress& at) mutable {
+                            if (at.images % 4 == 0 && at.images > last && at.found == found) {
+                              ++sampled;
+                            }
+                            last = at.images;
+                            found = at.found;
+                          });
+    EXPECT_EQ(set.size(), 20);
+    EXPECT_EQ(set.fingerprint(), alone.fingerprint());
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 3; ++i) threads.emplace_back(work);
+  }
+  EXPECT_EQ(sampled, 5) << "each shard once";
+  EXPECT_THAT(
+      test::names_in(folder),
+      ElementsAre("claims", "lock", "shard-00000.safetensors", "shard-00001.safetensors",
+                  "shard-00002.safetensors", "shard-00003.safetensors", "shard-00004.safetensors"));
+}
+
+TEST(SampleSet, ThoseWhoShareWaitForOneAnother) {
+  const auto folder = test::scratch();
+  auto options = small_options(8);
+  options.share = true;
+  std::ofstream(folder / "shard-00000.safetensors.abc123.partial") << "half";
+  auto claim = io::Claim::attempt(folder / "claims", 0);  // somebody samples the only shard
+  ASSERT_TRUE(claim);
+  std::jthread other([&] { EXPECT_EQ(sample(options, folder).size(), 8); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_FALSE(fs::exists(folder / "shard-00000.safetensors"));
+  claim.reset();  // he fails
+  other.join();
+  EXPECT_THAT(test::names_in(folder), ElementsAre("claims", "lock", "shard-00000.safetensors"));
+}
+
+TEST(SampleSet, SharingStopsWhileItWaits) {
+  const auto folder = test::scratch();
+  auto options = small_options(8);
+  options.share = true;
+  const auto claim = io::Claim::attempt(folder / "claims", 0);
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_THROW(
+      (void)SampleSet::sample(test::pixel_pipeline(), options, folder, {}, stop.get_token()),
+      Cancelled);
+}
+
+TEST(SampleSet, SharesOnlyWithThoseWhoShare) {
+  const auto folder = test::scratch();
+  auto options = small_options(8);
+  {
+    const auto shared = io::FolderLock::shared(folder, "folder", "another evaluation");
+    EXPECT_THROW((void)sample(options, folder), InputError);
+    options.share = true;
+    EXPECT_NO_THROW((void)sample(options, folder));
+  }
+  const io::FolderLock alone(folder, "folder", "another evaluation");
+  EXPECT_THAT([&] { (void)sample(options, folder); },
+              testing::ThrowsMessage<InputError>(HasSubstr("does not share")));
+}
+
+TEST(SampleSet, IsWrittenAsAdmsNpz) {
+  const auto set = sample(small_options(), test::scratch());
+  const auto [images, labels] = test::all_images(set);
+  const auto path = test::scratch() / "samples.npz";
+  write_npz(path, set);
+  const auto file = io::NpzFile::open(path);
+  EXPECT_THAT(file.names(), ElementsAre("arr_0", "arr_1"));
+  test::expect_equal(file.tensor("arr_0"), images.expand({20, 3, 8, 8}).permute({0, 2, 3, 1}),
+                     "arr_0");
+  test::expect_equal(file.tensor("arr_1"), labels, "arr_1");
 }
 
 TEST(SampleSet, ClearsWhatAKilledCallLeft) {

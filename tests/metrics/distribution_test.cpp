@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "feature_tables.h"
+#include "l2c/core/error.h"
 
 namespace l2c {
 namespace {
@@ -39,6 +40,36 @@ TEST(Gaussian, OfThreeRowsByHand) {
 TEST(Gaussian, TakesSinglePrecisionFeatures) {
   const Table<float> table{.values = {1, 2, 3, 2, 5, 8}, .rows = 3, .width = 2};
   EXPECT_EQ(gaussian_statistics(table).covariance, (std::vector<double>{4, 6, 6, 12}));
+}
+
+TEST(Gaussian, InPartsIsThatOfTheWhole) {
+  const auto table = normal_table(50, 7, 3);
+  const auto whole = gaussian_statistics(table);
+  GaussianAccumulator parts;
+  std::int64_t first = 0;
+  for (const std::int64_t count : {1, 20, 29}) {
+    const std::span<const double> all(table.values);
+    parts.add({.values = all.subspan(static_cast<std::size_t>(first * 7),
+                                     static_cast<std::size_t>(count * 7)),
+               .rows = count,
+               .width = 7});
+    first += count;
+  }
+  const auto s = parts.statistics();
+  EXPECT_EQ(s.rows, 50);
+  for (std::size_t i = 0; i < s.mean.size(); ++i) EXPECT_NEAR(s.mean[i], whole.mean[i], 1e-13);
+  for (std::size_t i = 0; i < s.covariance.size(); ++i) {
+    EXPECT_NEAR(s.covariance[i], whole.covariance[i], 1e-13);
+  }
+}
+
+TEST(Gaussian, InPartsRefusesMistakes) {
+  GaussianAccumulator parts;
+  EXPECT_THROW((void)parts.statistics(), InputError);
+  parts.add(Table<>{.values = {1, 2}, .rows = 1, .width = 2});
+  EXPECT_THROW((void)parts.statistics(), InputError);
+  EXPECT_THROW(parts.add(Table<>{.values = {1, 2, 3}, .rows = 1, .width = 3}), InputError);
+  EXPECT_THROW(parts.add(Table<>{.values = {NAN, 2}, .rows = 1, .width = 2}), InputError);
 }
 
 TEST(Frechet, OfOneColumnIsTheKnownFormula) {

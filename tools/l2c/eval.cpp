@@ -15,10 +15,14 @@
 #include "console.h"
 #include "interrupt.h"
 #include "l2c/core/build_info.h"
+#include "l2c/core/error.h"
 #include "l2c/datasets/dataset.h"
 #include "l2c/evaluation/classifier.h"
 #include "l2c/evaluation/evaluator.h"
+#include "l2c/evaluation/inception.h"
+#include "l2c/evaluation/reference_source.h"
 #include "l2c/evaluation/report.h"
+#include "l2c/evaluation/sample_set.h"
 #include "l2c/io/file.h"
 #include "report.h"
 
@@ -30,12 +34,17 @@ struct EvalOptions {
   std::string model;
   LoadOptions load;
   std::string classifier;
+  std::string inception;
+  std::string inception_input = "pytorch-fid";
   std::string data;
+  std::string reference;
   std::string split = "test or all";
   std::vector<std::string> policies;
   int steps = 20;
   std::string work;
   std::string out;
+  std::string npz;
+  bool samples_only = false;
   std::optional<int> threads;
   EvaluationOptions evaluation;
 };
@@ -47,6 +56,13 @@ void show(TenthLines& lines, const EvaluationProgress& progress) {
                                  progress.of, progress.elapsed_seconds);
 }
 
+std::string network_text(const EvalOptions& o) {
+  if (!o.classifier.empty()) return fmt::format(" --classifier {}", quoted(o.classifier));
+  const auto text = fmt::format(" --inception {}", quoted(o.inception));
+  if (o.inception_input == "pytorch-fid") return text;
+  return fmt::format("{} --inception-input {}", text, o.inception_input);
+}
+
 // The command that does the same, for the report.
 std::string command_text(const EvalOptions& o) {
   const auto& e = o.evaluation;
@@ -56,41 +72,107 @@ std::string command_text(const EvalOptions& o) {
   std::vector<std::string> policies;
   for (const auto& policy : o.policies) policies.push_back(quoted(policy));
   const auto split = o.split == "test or all" ? std::string() : fmt::format(" --split {}", o.split);
+  if (o.load.device != "cpu") text += fmt::format(" --device {}", o.load.device);
+  text += network_text(o);
+  text += o.data.empty() ? fmt::format(" --reference {}", quoted(o.reference))
+                         : fmt::format(" --data {}", quoted(o.data));
   text += fmt::format(
-      " --classifier {} --data {}{} --policy {} --images {} --seeds {} --steps {} "
+      "{} --policy {} --images {} --seeds {} --steps {} "
       "--cfg-scale {} --batch-size {} --rounds {} --threads {} --work {} --out {}",
-      quoted(o.classifier), quoted(o.data), split, fmt::join(policies, " "), e.images,
-      fmt::join(e.seeds, ","), o.steps, e.request.guidance, e.request.batch_size, e.timing_rounds,
-      build_info().threads, quoted(o.work), quoted(o.out));
-  return text;
+      split, fmt::join(policies, " "), e.images, fmt::join(e.seeds, ","), o.steps,
+      e.request.guidance, e.request.batch_size, e.timing_rounds, build_info().threads,
+      quoted(o.work), quoted(o.out));
+  if (!o.npz.empty()) text += fmt::format(" --npz {}", quoted(o.npz));
+  return text + (e.share ? " --share" : "");
+}
+
+// Options that exclude or need each other.
+void check_options(const EvalOptions& o) {
+  if (o.classifier.empty() == o.inception.empty()) {
+    throw InputError("give one of --classifier and --inception: what takes the features");
+  }
+  if (o.data.empty() == o.reference.empty()) {
+    throw InputError("give one of --data and --reference: what to compare with");
+  }
+  (void)parse_inception_input(o.inception_input);
+  if (o.out.empty() && !o.samples_only) {
+    throw InputError("give --out: the file for the report (only --samples-only makes none)");
+  }
+  if (o.npz.empty()) return;
+  if (o.policies.size() != 1 || o.evaluation.seeds.size() != 1) {
+    throw InputError(fmt::format(
+        "--npz writes the images of one policy and one seed, here are {} and {}: run it once for "
+        "each; what is in --work is not sampled again",
+        o.policies.size(), o.evaluation.seeds.size()));
+  }
+}
+
+std::shared_ptr<const FeatureNetwork> load_network(const EvalOptions& o) {
+  if (!o.classifier.empty()) return load_classifier(o.classifier);
+  return load_inception(
+      o.inception, {.input = parse_inception_input(o.inception_input), .device = o.load.device});
+}
+
+// As ADM's evaluator: 10,000 real images for precision and recall.
+ReferenceOptions reference_options(const EvalOptions& o) {
+  ReferenceOptions options;
+  if (!o.inception.empty()) options.subset = 10000;
+  return options;
+}
+
+// The images alone: for processes that help another.
+void sample_only(const Pipeline& pipeline, const std::vector<PolicySpec>& policies,
+                 const EvalOptions& o, TenthLines& lines, const std::stop_token& stop) {
+  for (const auto& policy : policies) {
+    for (const auto seed : o.evaluation.seeds) {
+      (void)evaluated_samples(
+          pipeline, policy, seed, o.evaluation, o.work,
+          [&](const EvaluationProgress& progress) { show(lines, progress); }, stop);
+    }
+  }
 }
 
 void eval(EvalOptions options) {
   options.evaluation.request.steps = options.steps;
-  io::check_writable(options.out);
+  check_options(options);
+  for (const auto& file : {options.out, options.npz}) {
+    if (!file.empty()) io::check_writable(file);
+  }
   const Interrupt interrupt;
   if (options.threads) set_threads(*options.threads);
   std::vector<PolicySpec> policies;
   for (const auto& text : options.policies) policies.push_back(parse_policy_spec(text));
-  const auto classifier = load_classifier(options.classifier);
+  const auto network = load_network(options);
   const auto pipeline = Pipeline::load(options.model, options.load);
-  const auto data = open_data(options.data, {.split = options.split,
+  const auto source = ReferenceSource::open(options.data.empty() ? options.reference : options.data,
+                                            {.split = options.split,
                                              .image_size = pipeline.summary().size,
-                                             .channels = pipeline.summary().channels});
-  check_evaluation(pipeline, *classifier, data->info(), policies, options.evaluation, options.work);
+                                             .channels = pipeline.summary().channels,
+                                             .need_classes = !options.data.empty()});
+  source.check(*network);
+  check_evaluation(pipeline, *network, source.info(), policies, options.evaluation, options.work);
   TenthLines lines;
-  const auto reference = kept_reference(
-      options.work, *data, *classifier, {},
+  if (options.samples_only) {
+    sample_only(pipeline, policies, options, lines, interrupt.token());
+    return;
+  }
+  const auto reference = source.statistics(
+      options.work, *network, reference_options(options),
       [&](std::int64_t done, std::int64_t of) {
         show(lines, {.doing = "reference", .done = done, .of = of, .elapsed_seconds = 0});
       },
       interrupt.token());
   const auto report = evaluate(
-      pipeline, *classifier, reference, policies, options.evaluation, options.work,
+      pipeline, *network, reference, policies, options.evaluation, options.work,
       [&](const EvaluationProgress& progress) { show(lines, progress); }, interrupt.token());
   write_text(options.out, report_json(report, command_text(options)));
   say(report_table(report));
   say(fmt::format("compared with {}\nwrote {}", reference.data, options.out));
+  if (options.npz.empty()) return;
+  write_npz(options.npz,
+            evaluated_samples(pipeline, policies.front(), options.evaluation.seeds.front(),
+                              options.evaluation, options.work, {}, interrupt.token()));
+  say(fmt::format("wrote {}", options.npz));
 }
 
 void add_inputs(CLI::App& app, EvalOptions& options) {
@@ -100,13 +182,24 @@ void add_inputs(CLI::App& app, EvalOptions& options) {
   app.add_option("--dtype", options.load.dtype, "of products and kept branches: fp32 or bf16")
       ->check(CLI::IsMember({"fp32", "bf16"}))
       ->capture_default_str();
+  app.add_option("--device", options.load.device,
+                 "of the model and the Inception network: cpu, cuda or cuda:N")
+      ->capture_default_str();
   app.add_option("--classifier", options.classifier,
-                 "what train-classifier wrote: gives features and judges labels")
-      ->required();
+                 "what train-classifier wrote: gives features and judges labels");
+  app.add_option("--inception", options.inception,
+                 "instead: the Inception network of FID, as pytorch-fid's weights file or as a "
+                 "TorchScript program (see docs/evaluation.md)");
+  app.add_option("--inception-input", options.inception_input,
+                 "how images are resized for these weights: pytorch-fid, or tensorflow as ADM's "
+                 "evaluator")
+      ->capture_default_str();
   app.add_option("--data", options.data,
                  "real images to compare with: an MNIST-like folder, a folder of class folders, or "
-                 "a .safetensors file")
-      ->required();
+                 "a .safetensors file");
+  app.add_option("--reference", options.reference,
+                 "instead: a folder of images, an .npz file as ADM's evaluator takes it (images, "
+                 "statistics or both), or a reference-*.safetensors file of an earlier --work");
   app.add_option("--split", options.split,
                  "of an MNIST-like folder: train or test (default: test; all of other data)")
       ->check(CLI::IsMember({"train", "test"}));
@@ -152,13 +245,22 @@ void add_eval(CLI::App& app) {
   add_runs(*command, *options);
   command->add_option("--work", options->work, "folder for images and reference statistics")
       ->required();
-  command->add_option("--out", options->out, "the report: a JSON file")->required();
+  command->add_option("--out", options->out, "the report: a JSON file");
+  command->add_option("--npz", options->npz,
+                      "writes the images of the one policy and seed as ADM's evaluator takes them");
+  command->add_flag("--share", options->evaluation.share,
+                    "other processes with --share sample in the same --work at the same time");
+  command->add_flag("--samples-only", options->samples_only,
+                    "samples, measures nothing: for those that help with --share");
   command->footer(
       "Example:\n"
       "  l2c eval --model dit.safetensors --classifier classifier.safetensors \\\n"
       "    --data /usr/share/datasets/fashion-mnist --cfg-scale 1.5 --threads 1 \\\n"
       "    --policy full steps:14 every:2 router:router20.safetensors@0.5 \\\n"
-      "    --work eval-images --out eval.json");
+      "    --work eval-images --out eval.json\n"
+      "  l2c eval --model pixels.safetensors --inception pt_inception-2015-12-05-6726825d.pth \\\n"
+      "    --reference VIRTUAL_imagenet64_labeled.npz --inception-input tensorflow \\\n"
+      "    --policy full --images 50000 --seeds 0 --npz samples.npz --work work --out fid.json");
   command->callback([options] { eval(*options); });
 }
 

@@ -47,6 +47,8 @@ struct DataOptions {
   // Other data must have it.
   int image_size = 0;
   int channels = 0;  // 1 (gray) or 3 (RGB) for a folder of images; 0: 3. Other data must have it
+  // false: a folder of image files without class folders is data, too, of one class.
+  bool need_classes = true;
 };
 
 // Opens, told apart by what is there:
@@ -55,12 +57,14 @@ struct DataOptions {
 //    io::read_image); decoded when asked for, on the threads that ATen has for one operation,
 //    centre-cropped and resized as DiT's train.py does. Hidden folders are left out; a warning is
 //    logged for other entries that are no images,
+//  - an .npz file with "arr_0" (uint8 [N, S, S, C]) and, where there are labels, "arr_1" (integers
+//    [N]), as OpenAI's guided-diffusion (ADM) writes samples; without labels all have label 0,
 //  - a safetensors file with "images" (uint8 or floating [N, C, S, S]) or "latents" (floating), and
 //    "labels" (integers [N]).
-// uint8 pixels v become v / 127.5 - 1; floating images must lie in [-1, 1]. A safetensors file is
-// mapped: it must stay as it is while the data are used. num_classes is one more than the largest
-// label (of both parts, where there are parts), or the number of class folders. Throws InputError
-// that names the file and says what to do.
+// uint8 pixels v become v / 127.5 - 1; floating images must lie in [-1, 1]. A safetensors or
+// .npz file is mapped: it must stay as it is while the data are used. num_classes is one more than
+// the largest label (of both parts, where there are parts), or the number of class folders. Throws
+// InputError that names the file and says what to do.
 std::shared_ptr<const DataSet> open_data(const std::filesystem::path& path,
                                          const DataOptions& options = {});
 

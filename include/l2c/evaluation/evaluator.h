@@ -28,6 +28,7 @@ struct EvaluationOptions {
   std::int64_t images = 5000;  // a policy and seed
   int timing_rounds = 9;
   QualityOptions quality;
+  bool share = false;  // see SampleSetOptions::share
 };
 
 // Mean over the seeds and sample standard deviation, which one seed alone does not have.
@@ -49,8 +50,10 @@ struct PolicyResult {
   PolicySpec spec;
   int steps = 0;
   std::vector<SeedResult> seeds;
-  Spread frechet, kid, precision, recall, inception_score, accuracy, seconds_per_image;
-  Interval pooled_accuracy;  // over the images of all seeds
+  // NaN: not measured, see Quality
+  Spread frechet, spatial_frechet, kid, precision, recall, inception_score, inception_score_whole,
+      accuracy, seconds_per_image;
+  Interval pooled_accuracy;  // over the images of all seeds; NaN likewise
   Timing timing;  // in turn with all other policies; speedup against computing everything
   double ideal_speedup = 1;      // true MACs of computing everything in all steps / of what ran
   double computed_share = 1;     // branches computed, of those of computing everything in all steps
@@ -93,12 +96,19 @@ std::int64_t timing_batch(const EvaluationOptions& options);
 // reference of another network and what check_evaluation() refuses (before any work), what
 // SampleSet throws. Cancelled: the next call goes on from the finished shards. RunError: out of
 // memory, ... Thread-safe; of two calls, in whatever processes, that want the same sample set at
-// the same time, the second is refused.
+// the same time, the second is refused, unless both share.
 EvaluationReport evaluate(const Pipeline& pipeline, const FeatureNetwork& network,
                           const ReferenceStatistics& reference,
                           const std::vector<PolicySpec>& policies, const EvaluationOptions& options,
                           const std::filesystem::path& work,
                           const EvaluationProgressFunction& progress = {},
                           std::stop_token stop = {});
+
+// The images of one policy and seed that evaluate() measures, sampled where they are missing.
+// Throws as SampleSet::sample() does.
+SampleSet evaluated_samples(const Pipeline& pipeline, const PolicySpec& policy, std::uint64_t seed,
+                            const EvaluationOptions& options, const std::filesystem::path& work,
+                            const EvaluationProgressFunction& progress = {},
+                            std::stop_token stop = {});
 
 }  // namespace l2c

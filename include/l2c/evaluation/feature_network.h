@@ -8,8 +8,9 @@
 namespace l2c {
 
 struct Features {
-  at::Tensor features;       // [N, D] fp32
-  at::Tensor probabilities;  // [N, K] fp32: softmax over the network's classes
+  at::Tensor features;         // [N, D] fp32
+  at::Tensor probabilities{};  // [N, K] fp32: softmax over the network's classes; or undefined
+  at::Tensor spatial{};        // [N, S] fp32: features that know places, for sFID; or undefined
 };
 
 // Immutable; may be called from any thread.
@@ -20,6 +21,9 @@ class FeatureNetwork {
   [[nodiscard]] virtual Features extract(const at::Tensor& pixels) const = 0;
   [[nodiscard]] virtual const std::string& fingerprint() const = 0;  // 32 hex digits
   [[nodiscard]] virtual const std::string& description() const = 0;  // for people
+  // Whether its classes are the labels of the data, so that it can judge whether an image shows
+  // what was asked for. It must give probabilities then.
+  [[nodiscard]] virtual bool knows_labels() const { return true; }
 };
 
 }  // namespace l2c

@@ -19,12 +19,15 @@ struct ReferenceStatistics {
   std::string data_fingerprint;
   std::string network;  // FeatureNetwork::description
   std::string network_fingerprint;
-  int channels = 0;  // of the images
+  int channels = 0;  // of the images; 0, as image_size and num_classes: not known
   int image_size = 0;
   int num_classes = 0;
-  GaussianStatistics gaussian;  // of all images
-  at::Tensor features;          // [M, D] fp32, of a subset: for KID, precision and recall
+  GaussianStatistics gaussian;  // of all images; rows 0: their number is not known
+  // [M, D] fp32, of a subset: for KID, precision and recall; [0, D]: there are no images
+  at::Tensor features;
   std::int64_t recognised = 0;  // images whose label the network gives, of gaussian.rows
+  GaussianStatistics spatial;   // of Features::spatial, for sFID; empty where there are none
+  bool knows_labels = true;     // FeatureNetwork::knows_labels
 };
 
 struct ReferenceOptions {

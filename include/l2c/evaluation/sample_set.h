@@ -22,6 +22,9 @@ struct SampleSetOptions {
   std::string policy = "compute all";  // what request.cache is: PolicySpec::identity
   std::int64_t images = 5000;
   int batches_per_shard = 4;  // micro-batches in one file
+  // Other calls, of any process, that share may sample in the folder at the same time: each takes
+  // shards that nobody else works on, and returns when all are there.
+  bool share = false;
 };
 
 struct SampleSetProgress {
@@ -51,15 +54,15 @@ struct SampledImages {
 
 // A folder of files shard-00000.safetensors, ... ("images", "labels"; open_data reads them, too),
 // each written aside and renamed, each with settings, costs and a checksum. Immutable; images() may
-// be called from any thread. While sample() works in a folder, it holds its lock.
+// be called from any thread. While sample() works in a folder, it holds its lock (shared or not).
 class SampleSet {
  public:
   // Samples what the folder lacks. A shard with equal settings is kept; one that is damaged is
   // sampled again, with a log::warning. Images equal those of one uninterrupted call bit for bit.
   // Throws InputError: shards sampled with other settings (the differences are listed; nothing is
   // changed), a model of latents, sizes < 1, what Pipeline::sample throws, a folder that another
-  // call (of any process) works in. Cancelled: finished shards stay, and the next call goes on from
-  // them. RunError: disk full, ...
+  // call (of any process) works in and not both share. Cancelled: finished shards stay, and the
+  // next call goes on from them. RunError: disk full, ...
   static SampleSet sample(const Pipeline& pipeline, const SampleSetOptions& options,
                           const std::filesystem::path& folder,
                           const SampleSetProgressFunction& progress = {},
@@ -85,6 +88,12 @@ class SampleSet {
   SamplingCost cost_;
   std::string fingerprint_;
 };
+
+// The images as OpenAI's guided-diffusion (ADM) takes them for its evaluator: "arr_0" uint8
+// [N, S, S, 3] (gray as three equal channels) and "arr_1" int64 [N], the labels. One shard at a
+// time is in memory; written aside and renamed. Throws InputError (no file can be written there, a
+// shard that changed), RunError (disk full, ...).
+void write_npz(const std::filesystem::path& path, const SampleSet& samples);
 
 // What decides a sample set's bits; kept in each shard and compared with it.
 TrainingSettings sample_set_settings(const Pipeline& pipeline, const SampleSetOptions& options);

@@ -1,4 +1,4 @@
-// One owner of a folder at a time. No LibTorch header behind it.
+// One owner of a folder at a time, or several who agreed to share it. No LibTorch header behind it.
 #pragma once
 
 #include <filesystem>
@@ -19,7 +19,10 @@ class FolderLock {
   // made or written to.
   FolderLock(const std::filesystem::path& folder, const std::string& folder_name,
              const std::string& holder);
-  // The same, but nothing where somebody else holds the lock.
+  // Held by any number at once, but not beside one of the kind above.
+  static FolderLock shared(const std::filesystem::path& folder, const std::string& folder_name,
+                           const std::string& holder);
+  // The same as the first, but nothing where somebody else holds the lock.
   static std::optional<FolderLock> attempt(const std::filesystem::path& folder,
                                            const std::string& folder_name);
   ~FolderLock();

@@ -55,4 +55,8 @@ void verify_torch_file(const std::filesystem::path& path);
 // True when the file starts like a zip archive.
 bool looks_like_torch_zip(const std::filesystem::path& path);
 
+// True for a zip archive that holds a program (torch.jit.save), and not only data. Throws
+// InputError for a damaged archive.
+bool holds_torchscript(const std::filesystem::path& path);
+
 }  // namespace l2c::io

@@ -28,6 +28,20 @@ struct GaussianStatistics {
 // Throws InputError: fewer than 2 rows, sizes that disagree, values that are not finite.
 GaussianStatistics gaussian_statistics(const FeatureRows& features);
 
+// The same from rows that come in parts, none of which is kept. Not thread-safe.
+class GaussianAccumulator {
+ public:
+  // Throws InputError: another width than before, sizes that disagree, values that are not finite.
+  void add(const FeatureRows& features);
+  // Throws InputError: fewer than 2 rows so far.
+  [[nodiscard]] GaussianStatistics statistics() const;
+
+ private:
+  std::int64_t rows_ = 0;
+  std::vector<double> mean_;
+  std::vector<double> squares_;  // [width * width]: sum of products of deviations, lower triangle
+};
+
 // |mu1 - mu2|^2 + tr(S1) + tr(S2) - 2 sum sqrt(eig(S1^.5 S2 S1^.5)) (Heusel et al., arXiv
 // 1706.08500); never below 0. Covariances may be rank-deficient: directions whose variance is
 // rounding noise are left out of the roots. Throws InputError for unlike widths, sizes that
