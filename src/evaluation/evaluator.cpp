@@ -186,4 +186,11 @@ EvaluationReport evaluate(const Pipeline& pipeline, const FeatureNetwork& networ
   return report;
 }
 
+SampleSet evaluated_images(const Pipeline& pipeline, const PolicySpec& spec, std::uint64_t seed,
+                           const EvaluationOptions& options, const fs::path& work,
+                           std::stop_token stop) {
+  return SampleSet::sample(pipeline, sample_set_of(spec, seed, options),
+                           folder_of(spec, seed, work), {}, std::move(stop));
+}
+
 }  // namespace l2c

@@ -101,4 +101,10 @@ EvaluationReport evaluate(const Pipeline& pipeline, const FeatureNetwork& networ
                           const EvaluationProgressFunction& progress = {},
                           std::stop_token stop = {});
 
+// The images of one policy and seed as evaluate() keeps them below `work`; what is missing is
+// sampled. Throws what SampleSet::sample throws.
+SampleSet evaluated_images(const Pipeline& pipeline, const PolicySpec& spec, std::uint64_t seed,
+                           const EvaluationOptions& options, const std::filesystem::path& work,
+                           std::stop_token stop = {});
+
 }  // namespace l2c

@@ -24,6 +24,9 @@ struct PolicySpec {
   std::string identity;
   std::string router_fingerprint;     // 32 hex digits of its logits; empty: no router
   std::optional<double> threshold;    // of the router
+  bool threshold_given = false;       // with "@", and not the router's own
+  // As parse_recall() takes it; empty: none was asked for, what is reused is the latest value.
+  std::string recall;
   std::optional<int> made_for_steps;  // the only number of steps it fits, of a router or schedule
   bool reuses = true;                 // false: "full" and "steps:N"
 };
