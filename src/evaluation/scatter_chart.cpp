@@ -87,8 +87,8 @@ class Drawing {
         const double cover = std::clamp(0.5 - distance(column, row), 0.0, 1.0);
         auto* pixel = bitmap_.at(row, column);
         for (std::size_t c = 0; c < colour.size(); ++c) {
-          pixel[c] = static_cast<std::uint8_t>(
-              std::lround(cover * colour[c] + (1 - cover) * pixel[c]));
+          pixel[c] =
+              static_cast<std::uint8_t>(std::lround(cover * colour[c] + (1 - cover) * pixel[c]));
         }
       }
     }
@@ -104,7 +104,8 @@ class Drawing {
   }
 
   void marker(Marker kind, const Spot& spot, const Colour& colour, bool filled) {
-    const Box box{.left = spot.x - 10, .top = spot.y - 10, .right = spot.x + 10, .bottom = spot.y + 10};
+    const Box box{
+        .left = spot.x - 10, .top = spot.y - 10, .right = spot.x + 10, .bottom = spot.y + 10};
     const auto shape = [&](double radius) {
       return [kind, spot, radius](double x, double y) {
         return outside(kind, x - spot.x, y - spot.y, radius);
@@ -161,8 +162,10 @@ class Drawing {
     }
     if (placed.above) {
       segment({spot.x, spot.y}, {spot.x, layout_.plot.top - 10}, 2, series.colour);
-      segment({spot.x - 5, layout_.plot.top - 5}, {spot.x, layout_.plot.top - 11}, 2, series.colour);
-      segment({spot.x + 5, layout_.plot.top - 5}, {spot.x, layout_.plot.top - 11}, 2, series.colour);
+      segment({spot.x - 5, layout_.plot.top - 5}, {spot.x, layout_.plot.top - 11}, 2,
+              series.colour);
+      segment({spot.x + 5, layout_.plot.top - 5}, {spot.x, layout_.plot.top - 11}, 2,
+              series.colour);
     }
     marker(series.marker, spot, series.colour, chart_.points[number].filled);
   }

@@ -103,7 +103,8 @@ class Placement {
                          layout_.points[chart_.line[k]].spot);
     }
     if (layout_.level) {
-      cost += within(box, {layout_.plot.left, *layout_.level}, {layout_.plot.right, *layout_.level});
+      cost +=
+          within(box, {layout_.plot.left, *layout_.level}, {layout_.plot.right, *layout_.level});
     }
     return cost;
   }

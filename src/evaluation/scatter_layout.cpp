@@ -33,8 +33,8 @@ void check(const ScatterChart& chart) {
                                    spread, point.label));
     }
     if (point.series >= chart.series.size()) {
-      throw InputError(fmt::format("a point of series {} of {}", point.series,
-                                   chart.series.size()));
+      throw InputError(
+          fmt::format("a point of series {} of {}", point.series, chart.series.size()));
     }
   }
   for (const auto number : chart.line) {
@@ -105,8 +105,7 @@ void place_frame(ScatterLayout& layout, const ScatterChart& chart, const TextSiz
   const double top = margin + 2 * text.height + margin + text.height;
   layout.y_marks = marks(y, top + plot_height, top);
   const double left = margin + widest(layout.y_marks, text) + margin;
-  layout.plot = {
-      .left = left, .top = top, .right = left + plot_width, .bottom = top + plot_height};
+  layout.plot = {.left = left, .top = top, .right = left + plot_width, .bottom = top + plot_height};
   const auto x = x_range(chart);
   layout.x_marks = marks(x, layout.plot.left, layout.plot.right);
   layout.legend_left = layout.plot.right + 1.5 * margin;

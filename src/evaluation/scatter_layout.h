@@ -29,11 +29,11 @@ struct AxisMark {
 
 struct PlacedPoint {
   Spot spot{};
-  bool above = false;             // beyond the chart's top: `spot` lies on its edge
-  std::string text{};             // its label, with the value where it lies above; or empty
-  Box box{};                      // of the label
-  std::optional<Spot> leader{};   // where the line from the point to a distant label ends
-  double low = 0, high = 0;       // the spread's ends; equal: none
+  bool above = false;            // beyond the chart's top: `spot` lies on its edge
+  std::string text{};            // its label, with the value where it lies above; or empty
+  Box box{};                     // of the label
+  std::optional<Spot> leader{};  // where the line from the point to a distant label ends
+  double low = 0, high = 0;      // the spread's ends; equal: none
 };
 
 struct ScatterLayout {

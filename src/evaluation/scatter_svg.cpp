@@ -31,9 +31,10 @@ std::string shape(Marker marker, const Spot& s, double r, const std::string& sty
       return fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" {}",
                          s.x - 0.88 * r, s.y - 0.88 * r, 1.76 * r, 1.76 * r, style);
     case Marker::diamond:
-      return fmt::format("<path d=\"M{:.1f} {:.1f}l{r:.1f} {r:.1f}l-{r:.1f} {r:.1f}l-{r:.1f} "
-                         "-{r:.1f}z\" {style}",
-                         s.x, s.y - 1.25 * r, fmt::arg("r", 1.25 * r), fmt::arg("style", style));
+      return fmt::format(
+          "<path d=\"M{:.1f} {:.1f}l{r:.1f} {r:.1f}l-{r:.1f} {r:.1f}l-{r:.1f} "
+          "-{r:.1f}z\" {style}",
+          s.x, s.y - 1.25 * r, fmt::arg("r", 1.25 * r), fmt::arg("style", style));
     case Marker::triangle:
       return fmt::format("<path d=\"M{:.1f} {:.1f}l{:.1f} {:.1f}h-{:.1f}z\" {}", s.x,
                          s.y - 1.23 * r, r, 1.98 * r, 2 * r, style);
@@ -130,10 +131,10 @@ class Svg {
       line({spot.x - 5, tip + 6}, {spot.x, tip}, stroke);
       line({spot.x + 5, tip + 6}, {spot.x, tip}, stroke);
     }
-    out_ += shape(series.marker, spot, marker_radius,
-                  fmt::format("fill=\"{}\" {}", point.filled ? colour : "#ffffff", stroke)) +
-            fmt::format("><title>{}</title></{}>\n", escaped_html(point.note),
-                        element(series.marker));
+    out_ +=
+        shape(series.marker, spot, marker_radius,
+              fmt::format("fill=\"{}\" {}", point.filled ? colour : "#ffffff", stroke)) +
+        fmt::format("><title>{}</title></{}>\n", escaped_html(point.note), element(series.marker));
   }
 
   static const char* element(Marker marker) {
@@ -156,8 +157,9 @@ class Svg {
     };
     const auto round = [&](const Spot& s, Marker marker, const std::string& stroke,
                            const std::string& inside) {
-      out_ += shape(marker, s, marker_radius,
-                    fmt::format("fill=\"{}\" stroke=\"{}\" stroke-width=\"2\"/>\n", inside, stroke));
+      out_ +=
+          shape(marker, s, marker_radius,
+                fmt::format("fill=\"{}\" stroke=\"{}\" stroke-width=\"2\"/>\n", inside, stroke));
     };
     for (const auto& series : chart_.series) {
       const auto colour = hex(series.colour);

@@ -33,8 +33,8 @@ struct Axis {
 };
 
 // The unit with which the largest number is at least 1.
-std::pair<double, const char*> unit_of(double largest,
-                                       std::initializer_list<std::pair<double, const char*>> units) {
+std::pair<double, const char*> unit_of(
+    double largest, std::initializer_list<std::pair<double, const char*>> units) {
   auto chosen = *units.begin();
   for (const auto& unit : units) {
     if (largest >= unit.first) chosen = unit;
@@ -57,7 +57,8 @@ Axis axis_of(const SweepRecord& record, SweepAxis axis) {
   }
   if (axis == SweepAxis::flops) {
     const auto value = [](const SweepPoint& p) { return p.flops; };
-    const auto unit = unit_of(largest_of(record, value), {{1e6, "MFLOP"}, {1e9, "GFLOP"}, {1e12, "TFLOP"}});
+    const auto unit =
+        unit_of(largest_of(record, value), {{1e6, "MFLOP"}, {1e9, "GFLOP"}, {1e12, "TFLOP"}});
     return {"Quality against work: lower left is better",
             fmt::format("{} an image (left is less work)", unit.second), unit.first, value};
   }

@@ -28,9 +28,10 @@ void check_points(std::span<const SweepPoint> points) {
         std::isfinite(numbers.seconds_per_image) && std::isfinite(numbers.speedup)) {
       continue;
     }
-    throw InputError(fmt::format("{}: a number that is not finite (Frechet distance {}, {} s an "
-                                 "image): nothing can be chosen by it",
-                                 point.name, numbers.frechet.mean, numbers.seconds_per_image));
+    throw InputError(
+        fmt::format("{}: a number that is not finite (Frechet distance {}, {} s an "
+                    "image): nothing can be chosen by it",
+                    point.name, numbers.frechet.mean, numbers.seconds_per_image));
   }
 }
 
@@ -107,10 +108,10 @@ std::vector<std::size_t> pareto_front(std::span<const CostAndLoss> points) {
 void check_budget(const SweepBudget& budget) {
   const double least = budget.kind == SweepBudget::Kind::quality ? 0 : 1;
   if (std::isfinite(budget.value) && budget.value >= least) return;
-  throw InputError(budget.kind == SweepBudget::Kind::quality
-                       ? fmt::format("a budget of {} %: give a number of at least 0", budget.value)
-                       : fmt::format("a speed-up of at least {}: give a number of at least 1",
-                                     budget.value));
+  throw InputError(
+      budget.kind == SweepBudget::Kind::quality
+          ? fmt::format("a budget of {} %: give a number of at least 0", budget.value)
+          : fmt::format("a speed-up of at least {}: give a number of at least 1", budget.value));
 }
 
 SweepRecommendation recommend(std::span<const SweepPoint> points, const SweepBudget& budget) {

@@ -51,7 +51,8 @@ std::string in_words(const SweepRecord& record, const SweepRecommendation& recom
       "{:.2f}x), {}, {} stored an image while sampling.{}",
       point.name, numbers.speedup, seconds_in_words(numbers.seconds_per_image),
       seconds_in_words(full.seconds_per_image), point.ideal_speedup, quality_words(numbers),
-      bytes_in_words(static_cast<double>(point.cache_bytes)), verdict(recommendation.budget, point));
+      bytes_in_words(static_cast<double>(point.cache_bytes)),
+      verdict(recommendation.budget, point));
 }
 
 }  // namespace l2c

@@ -38,8 +38,8 @@ class Points {
   void add(PolicySpec spec) {
     const int steps = spec.steps.value_or(steps_);
     if (!seen_.emplace(spec.identity, steps).second) return;
-    const auto [other, fresh] = names_.emplace(
-        std::pair(spec.name, spec.router_fingerprint), spec.text);
+    const auto [other, fresh] =
+        names_.emplace(std::pair(spec.name, spec.router_fingerprint), spec.text);
     if (!fresh) {
       throw InputError(
           fmt::format("\"{}\" and \"{}\" differ, but both would be kept as \"{}\": give one of "
@@ -62,7 +62,8 @@ std::vector<std::string> policies_of(const SweepGrid& grid, int steps) {
   auto texts = grid.policies;
   if (!grid.standard) return texts;
   for (const double share : standard_shares) {
-    texts.push_back(fmt::format("steps:{}", std::max(1, static_cast<int>(std::lround(share * steps)))));
+    texts.push_back(
+        fmt::format("steps:{}", std::max(1, static_cast<int>(std::lround(share * steps)))));
   }
   for (int n = 2; n <= standard_farthest; ++n) texts.push_back(fmt::format("every:{}", n));
   return texts;

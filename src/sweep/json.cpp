@@ -123,7 +123,9 @@ SweepNumbers numbers_from(const Json& json) {
 
 CachePlan plan_from(const Json& json) {
   const auto rows = json.get<std::vector<std::string>>();
-  const auto cells = [](const std::string& row) { return row.starts_with('=') ? row.substr(1) : row; };
+  const auto cells = [](const std::string& row) {
+    return row.starts_with('=') ? row.substr(1) : row;
+  };
   const auto units = rows.empty() ? 0 : cells(rows.front()).size();
   CachePlan plan(static_cast<int>(rows.size()), static_cast<int>(units));
   for (int k = 0; k < plan.evaluations(); ++k) {
@@ -187,15 +189,16 @@ SweepRecommendation recommendation_from(const Json& json, std::size_t points) {
 
 SweepRecord record_from(const Json& json) {
   if (json.at("format") != format_name) throw InputError("another format");
-  SweepRecord record{.command = json.at("command").get<std::string>(),
-                     .model = json.at("model").get<std::string>(),
-                     .images = json.at("images").get<std::int64_t>(),
-                     .choosing_seeds = json.at("choosing_seeds").get<std::vector<std::uint64_t>>(),
-                     .reporting_seeds = json.at("reporting_seeds").get<std::vector<std::uint64_t>>(),
-                     .settings = facts_from(json.at("settings")),
-                     .machine = facts_from(json.at("machine")),
-                     .fingerprints = facts_from(json.at("fingerprints")),
-                     .images_shown = json.at("images_shown").get<int>()};
+  SweepRecord record{
+      .command = json.at("command").get<std::string>(),
+      .model = json.at("model").get<std::string>(),
+      .images = json.at("images").get<std::int64_t>(),
+      .choosing_seeds = json.at("choosing_seeds").get<std::vector<std::uint64_t>>(),
+      .reporting_seeds = json.at("reporting_seeds").get<std::vector<std::uint64_t>>(),
+      .settings = facts_from(json.at("settings")),
+      .machine = facts_from(json.at("machine")),
+      .fingerprints = facts_from(json.at("fingerprints")),
+      .images_shown = json.at("images_shown").get<int>()};
   for (const auto& point : json.at("points")) record.points.push_back(point_from(point));
   if (record.points.empty()) throw InputError("no points");
   for (const auto& found : json.at("recommendations")) {

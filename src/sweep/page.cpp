@@ -23,15 +23,16 @@ std::string card(const SweepRecord& record, const SweepRecommendation& found) {
   const auto heading = fmt::format("<h3>You allow {}</h3>", escaped_html(in_words(found.budget)));
   const auto words = escaped_html(in_words(record, found));
   if (!found.point) {
-    return fmt::format("<div class=\"card none\">{}<p class=\"big\">computing everything</p><p>{}"
-                       "</p></div>\n",
-                       heading, words);
+    return fmt::format(
+        "<div class=\"card none\">{}<p class=\"big\">computing everything</p><p>{}"
+        "</p></div>\n",
+        heading, words);
   }
   const SweepPoint& point = record.points[*found.point];
   const SweepNumbers& numbers = point.result();
-  auto use = point.use.empty() ? std::string()
-                               : fmt::format("<p>To use it, type:</p><pre>{}</pre>",
-                                             escaped_html(point.use));
+  auto use = point.use.empty()
+                 ? std::string()
+                 : fmt::format("<p>To use it, type:</p><pre>{}</pre>", escaped_html(point.use));
   return fmt::format(
       "<div class=\"card{}\">{}<p class=\"big\">{:.2f}× <small>as fast, Fréchet {}, {} an image"
       "</small></p><p>{}</p>{}</div>\n",
@@ -46,7 +47,8 @@ std::string facts_table(const char* heading, const SweepFacts& facts) {
     rows += fmt::format("<tr><td>{}</td><td class=\"word\">{}</td></tr>\n", escaped_html(name),
                         escaped_html(text));
   }
-  return fmt::format("<h3>{}</h3>\n<div class=\"scroll\"><table>\n{}</table></div>\n", heading, rows);
+  return fmt::format("<h3>{}</h3>\n<div class=\"scroll\"><table>\n{}</table></div>\n", heading,
+                     rows);
 }
 
 std::string lead(const SweepRecord& record) {
@@ -90,8 +92,9 @@ std::string recommendations_html(const SweepRecord& record) {
 }
 
 std::string commands_html(const SweepRecord& record) {
-  std::string body = "<p class=\"hint\">For each point: how to sample with it, and how to measure "
-                     "it again.</p>\n";
+  std::string body =
+      "<p class=\"hint\">For each point: how to sample with it, and how to measure "
+      "it again.</p>\n";
   for (const auto& point : record.points) {
     body += fmt::format("<details class=\"command\"><summary>{} ({})</summary>",
                         escaped_html(point.name), escaped_html(point.policy));

@@ -56,11 +56,13 @@ std::string pictures_html(const SweepRecord& record) {
   });
   std::string tiles;
   for (const auto* point : order) {
-    tiles += picture(point->images, fmt::format("{} images made with {}", record.images_shown, point->name),
+    tiles += picture(point->images,
+                     fmt::format("{} images made with {}", record.images_shown, point->name),
                      caption_of(*point));
   }
   return fmt::format(
-      "<p class=\"hint\">The same {} images, from the same noise (seed {}) and of the same classes, "
+      "<p class=\"hint\">The same {} images, from the same noise (seed {}) and of the same "
+      "classes, "
       "with computing everything, each point of the front and what is recommended; slowest first."
       "</p>\n<div class=\"tiles samples\">\n{}</div>\n",
       record.images_shown, record.reporting_seeds.empty() ? 0 : record.reporting_seeds.front(),
@@ -72,7 +74,8 @@ std::string heat_maps_html(const SweepRecord& record) {
   std::string adaptive;
   for (const auto& point : record.points) {
     if (!point.plan) {
-      adaptive += fmt::format("{}<b>{}</b>", adaptive.empty() ? "" : ", ", escaped_html(point.name));
+      adaptive +=
+          fmt::format("{}<b>{}</b>", adaptive.empty() ? "" : ", ", escaped_html(point.name));
       continue;
     }
     if (point.plan->reused() == 0) continue;

@@ -27,8 +27,8 @@ std::string with_middle_half(double value, const Quartiles& quartiles, double sc
 constexpr std::array columns{
     Column{"Fréchet distance<br>(lower is better)",
            [](const SweepPoint&, const SweepNumbers& n) { return spread_in_words(n.frechet, 3); }},
-    Column{"against<br>full", [](const SweepPoint&,
-                                 const SweepNumbers& n) { return percent_in_words(n.above_full); }},
+    Column{"against<br>full",
+           [](const SweepPoint&, const SweepNumbers& n) { return percent_in_words(n.above_full); }},
     Column{"ms an image,<br>measured",
            [](const SweepPoint&, const SweepNumbers& n) {
              return with_middle_half(n.seconds_per_image, n.seconds_quartiles, 1000, 1, "");
@@ -37,24 +37,30 @@ constexpr std::array columns{
            [](const SweepPoint&, const SweepNumbers& n) {
              return with_middle_half(n.speedup, n.speedup_quartiles, 1, 2, "×");
            }},
-    Column{"speed-up,<br>ideal", [](const SweepPoint& p,
-                                    const SweepNumbers&) { return fmt::format("{:.2f}×", p.ideal_speedup); }},
-    Column{"work<br>an image", [](const SweepPoint& p,
-                                  const SweepNumbers&) { return flops_in_words(p.flops); }},
+    Column{"speed-up,<br>ideal",
+           [](const SweepPoint& p, const SweepNumbers&) {
+             return fmt::format("{:.2f}×", p.ideal_speedup);
+           }},
+    Column{"work<br>an image",
+           [](const SweepPoint& p, const SweepNumbers&) { return flops_in_words(p.flops); }},
     Column{"stored<br>an image",
            [](const SweepPoint& p, const SweepNumbers&) {
              return bytes_in_words(static_cast<double>(p.cache_bytes));
            }},
-    Column{"KID<br>× 1000",
-           [](const SweepPoint&, const SweepNumbers& n) { return spread_in_words(n.kid, 2, 1000); }},
+    Column{"KID<br>× 1000", [](const SweepPoint&,
+                               const SweepNumbers& n) { return spread_in_words(n.kid, 2, 1000); }},
     Column{"precision", [](const SweepPoint&,
                            const SweepNumbers& n) { return spread_in_words(n.precision, 3); }},
     Column{"recall",
            [](const SweepPoint&, const SweepNumbers& n) { return spread_in_words(n.recall, 3); }},
-    Column{"inception<br>score", [](const SweepPoint&,
-                                    const SweepNumbers& n) { return spread_in_words(n.inception_score, 2); }},
+    Column{"inception<br>score",
+           [](const SweepPoint&, const SweepNumbers& n) {
+             return spread_in_words(n.inception_score, 2);
+           }},
     Column{"right class<br>%",
-           [](const SweepPoint&, const SweepNumbers& n) { return spread_in_words(n.accuracy, 1, 100); }},
+           [](const SweepPoint&, const SweepNumbers& n) {
+             return spread_in_words(n.accuracy, 1, 100);
+           }},
 };
 
 std::string row(const SweepPoint& point) {

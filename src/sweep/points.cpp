@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-
 #include "l2c/core/error.h"
 #include "l2c/sweep/grid.h"
 

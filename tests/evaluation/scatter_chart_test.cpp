@@ -21,8 +21,9 @@ using testing::ThrowsMessage;
 using Colour = std::array<std::uint8_t, 3>;
 constexpr Colour blue{10, 20, 200};
 constexpr Colour red{200, 20, 10};
-const TextSize text{.width = [](const std::string& t) { return 10.0 * static_cast<double>(t.size()); },
-                    .height = 20};
+const TextSize text{
+    .width = [](const std::string& t) { return 10.0 * static_cast<double>(t.size()); },
+    .height = 20};
 
 ScatterChart chart_of(std::vector<ScatterPoint> points) {
   return {.title = "title",
@@ -44,7 +45,8 @@ int pixels_of(io::Bitmap bitmap, const Colour& colour) {
 }
 
 TEST(ScatterLayout, PlacesFollowTheNumbers) {
-  const auto layout = layout_of(chart_of({{.x = 1, .y = 3}, {.x = 2, .y = 1}, {.x = 3, .y = 2}}), text);
+  const auto layout =
+      layout_of(chart_of({{.x = 1, .y = 3}, {.x = 2, .y = 1}, {.x = 3, .y = 2}}), text);
   const auto& points = layout.points;
   EXPECT_NEAR(points[1].spot.x - points[0].spot.x, points[2].spot.x - points[1].spot.x, 1e-9);
   EXPECT_NEAR(points[0].spot.x - layout.plot.left, points[1].spot.x - points[0].spot.x, 1e-9);
@@ -66,7 +68,8 @@ TEST(ScatterLayout, MarksLieAtTheirValues) {
 }
 
 TEST(ScatterLayout, PointsBeyondTheTopLieOnItsEdgeWithTheirValue) {
-  auto chart = chart_of({{.x = 1, .y = 1}, {.x = 2, .y = 2}, {.x = 3, .y = 50, .spread = 9, .label = "far"}});
+  auto chart = chart_of(
+      {{.x = 1, .y = 1}, {.x = 2, .y = 2}, {.x = 3, .y = 50, .spread = 9, .label = "far"}});
   chart.top = 2.5;
   const auto layout = layout_of(chart, text);
   EXPECT_TRUE(layout.points[2].above);
@@ -78,7 +81,8 @@ TEST(ScatterLayout, PointsBeyondTheTopLieOnItsEdgeWithTheirValue) {
 TEST(ScatterLayout, LabelsDoNotOverlap) {
   std::vector<ScatterPoint> points;
   for (int k = 0; k < 12; ++k) {
-    points.push_back({.x = 5 + 0.2 * (k % 4), .y = 1 + 0.02 * k, .label = "label number " + std::to_string(k)});
+    points.push_back(
+        {.x = 5 + 0.2 * (k % 4), .y = 1 + 0.02 * k, .label = "label number " + std::to_string(k)});
   }
   points.push_back({.x = 0.1, .y = 2});
   const auto layout = layout_of(chart_of(points), text);
@@ -115,7 +119,8 @@ TEST(ScatterChart, DrawsPointsLinesAndSpreads) {
 }
 
 TEST(ScatterChart, SvgHasEveryPointAndEscapesTexts) {
-  auto chart = chart_of({{.x = 1, .y = 3, .label = "<b>&", .note = "<script>"}, {.series = 1, .x = 2, .y = 1}});
+  auto chart = chart_of(
+      {{.x = 1, .y = 3, .label = "<b>&", .note = "<script>"}, {.series = 1, .x = 2, .y = 1}});
   chart.title = "a \"title\"";
   chart.line = {0, 1};
   chart.line_name = "joined";

@@ -57,8 +57,9 @@ TEST(EncodePng, GivesTheBytesOfTheFile) {
   const auto file = read_bytes(path);
   const auto bytes = l2c::io::encode_png(bitmap);
   EXPECT_EQ(std::string(bytes.begin(), bytes.end()), std::string(file.begin(), file.end()));
-  EXPECT_THAT([] { (void)l2c::io::encode_png({.width = 0, .height = 1, .channels = 1, .pixels = {}}); },
-              testing::ThrowsMessage<InputError>(testing::HasSubstr("0 x 1 pixels")));
+  EXPECT_THAT(
+      [] { (void)l2c::io::encode_png({.width = 0, .height = 1, .channels = 1, .pixels = {}}); },
+      testing::ThrowsMessage<InputError>(testing::HasSubstr("0 x 1 pixels")));
 }
 
 TEST(WritePng, RefusesWhatIsNoImage) {

@@ -56,9 +56,9 @@ TEST(ParetoFront, RefusesWhatIsNotFinite) {
 
 class RecommendTest : public testing::Test {
  protected:
-  std::vector<SweepPoint> points_{measured("full", 1, 0),      measured("slow", 1.1, -3),
-                                  measured("fine", 0.8, 1.2),  measured("same", 0.8, 1.9),
-                                  measured("fast", 0.5, 4),    measured("fastest", 0.4, 30),
+  std::vector<SweepPoint> points_{measured("full", 1, 0),     measured("slow", 1.1, -3),
+                                  measured("fine", 0.8, 1.2), measured("same", 0.8, 1.9),
+                                  measured("fast", 0.5, 4),   measured("fastest", 0.4, 30),
                                   measured("better", 0.9, -1)};
 
   std::string chosen(const SweepBudget& budget) {

@@ -44,7 +44,8 @@ TEST(SweepJson, HoldsBothSetsOfSeedsAndTheWords) {
   EXPECT_TRUE(json["points"][3]["reporting"].is_null());
   EXPECT_EQ(point["plan"], (std::vector<std::string>{"=####", "##.#"}));
   EXPECT_EQ(json["recommendations"][0]["policy"], "fine:1");
-  EXPECT_THAT(json["recommendations"][1]["in_words"].get<std::string>(), HasSubstr("Nothing meets"));
+  EXPECT_THAT(json["recommendations"][1]["in_words"].get<std::string>(),
+              HasSubstr("Nothing meets"));
 }
 
 TEST(SweepJson, OtherJsonIsRefused) {
@@ -76,8 +77,10 @@ TEST(SweepCsv, HasALineForEachPointAndSetOfSeeds) {
   record.points[1].use = "l2c sample --policy 'a, \"b\"'";
   const auto csv = sweep_csv(record);
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + 5 + 3);
-  EXPECT_TRUE(csv.starts_with("policy,name,family,steps,on_front,recommended_for,seeds_for,seeds,"));
-  EXPECT_THAT(csv, HasSubstr("\r\nfine:1,fine,fine,2,yes,+2%,choosing,0 1,10.12,0.14,1.2,0.3,0.8,"));
+  EXPECT_TRUE(
+      csv.starts_with("policy,name,family,steps,on_front,recommended_for,seeds_for,seeds,"));
+  EXPECT_THAT(csv,
+              HasSubstr("\r\nfine:1,fine,fine,2,yes,+2%,choosing,0 1,10.12,0.14,1.2,0.3,0.8,"));
   EXPECT_THAT(csv, HasSubstr("\r\nfine:1,fine,fine,2,yes,+2%,reporting,7 9,10.16,"));
   EXPECT_THAT(csv, HasSubstr("\r\nfast:1,fast,fast,2,yes,1.9x,choosing,"));
   EXPECT_THAT(csv, HasSubstr(",\"l2c sample --policy 'a, \"\"b\"\"'\",l2c eval --policy fine\r\n"));
@@ -114,8 +117,8 @@ TEST(WriteSweep, WritesFourFilesAndNothingElse) {
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     names.push_back(entry.path().filename().string());
   }
-  EXPECT_THAT(names, testing::UnorderedElementsAre("sweep.json", "sweep.csv", "sweep.png",
-                                                   "report.html"));
+  EXPECT_THAT(names,
+              testing::UnorderedElementsAre("sweep.json", "sweep.csv", "sweep.png", "report.html"));
   EXPECT_GE(io::read_png(folder / "sweep.png").width, 1200);
   EXPECT_EQ(io::read_text(folder / "report.html"), sweep_page(test::small_record()));
   (void)read_sweep(io::read_text(folder / "sweep.json"), "x");

@@ -38,12 +38,12 @@ TEST(SweepGrid, CrossesRecallsWithWhatReusesAndNamesNone) {
 
 TEST(SweepGrid, CrossesThresholdsWithRoutersThatNameNone) {
   const auto router = "router:" + test::write_router().string();
-  EXPECT_THAT(texts({.policies = {router, router + "@0.9", "every:2"},
-                     .recalls = {"taylor:1"},
-                     .thresholds = {0.1, 0.5}}),
-              ElementsAre("full", router, router + "@0.9", "every:2", router + "@0.5",
-                          router + "+taylor:1", router + "@0.9+taylor:1", "every:2+taylor:1",
-                          router + "@0.5+taylor:1"))
+  EXPECT_THAT(
+      texts({.policies = {router, router + "@0.9", "every:2"},
+             .recalls = {"taylor:1"},
+             .thresholds = {0.1, 0.5}}),
+      ElementsAre("full", router, router + "@0.9", "every:2", router + "@0.5", router + "+taylor:1",
+                  router + "@0.9+taylor:1", "every:2+taylor:1", router + "@0.5+taylor:1"))
       << "0.1 is the router's own threshold";
 }
 
@@ -58,22 +58,23 @@ TEST(SweepGrid, EqualRunsOnce) {
   const auto copy = test::scratch() / "copy.safetensors";
   std::filesystem::copy_file(test::write_router(), copy,
                              std::filesystem::copy_options::overwrite_existing);
-  EXPECT_THAT(texts({.policies = {"full", "steps:20", "every:2", "every:2+latest", router,
-                                  "l2c:" + copy.string(), "every:2,warm-up=2+taylor:4",
-                                  "taylorseer:2"}}),
-              ElementsAre("full", "every:2", router, "every:2,warm-up=2+taylor:4"));
+  EXPECT_THAT(
+      texts({.policies = {"full", "steps:20", "every:2", "every:2+latest", router,
+                          "l2c:" + copy.string(), "every:2,warm-up=2+taylor:4", "taylorseer:2"}}),
+      ElementsAre("full", "every:2", router, "every:2,warm-up=2+taylor:4"));
   EXPECT_THAT(texts({.policies = {"steps:20"}}, 10), ElementsAre("full", "steps:20"));
 }
 
 TEST(SweepGrid, TheStandardGridDependsOnTheSteps) {
   EXPECT_THAT(texts({.policies = {}, .standard = true}),
               ElementsAre("full", "steps:18", "steps:16", "steps:14", "steps:12", "steps:10",
-                          "steps:8", "steps:6", "every:2", "every:3", "every:4",
-                          "every:2+taylor:1", "every:2+taylor:2", "every:2+chebyshev:2",
-                          "every:3+taylor:1", "every:3+taylor:2", "every:3+chebyshev:2",
-                          "every:4+taylor:1", "every:4+taylor:2", "every:4+chebyshev:2"));
-  EXPECT_THAT(texts({.policies = {}, .recalls = {"latest"}, .standard = true}, 4),
-              ElementsAre("full", "steps:3", "steps:2", "steps:1", "every:2", "every:3", "every:4"));
+                          "steps:8", "steps:6", "every:2", "every:3", "every:4", "every:2+taylor:1",
+                          "every:2+taylor:2", "every:2+chebyshev:2", "every:3+taylor:1",
+                          "every:3+taylor:2", "every:3+chebyshev:2", "every:4+taylor:1",
+                          "every:4+taylor:2", "every:4+chebyshev:2"));
+  EXPECT_THAT(
+      texts({.policies = {}, .recalls = {"latest"}, .standard = true}, 4),
+      ElementsAre("full", "steps:3", "steps:2", "steps:1", "every:2", "every:3", "every:4"));
 }
 
 TEST(SweepGrid, TheStandardGridForecastsWithRoutersToo) {

@@ -66,10 +66,9 @@ SweepRecord small_record() {
   for (int unit = 0; unit < 4; ++unit) record.points[2].plan->reuse(1, unit);
   record.points[3].plan->mark_cache_step(1);
   record.points[4].plan.reset();
-  for (const auto& budget :
-       {SweepBudget{.kind = SweepBudget::Kind::quality, .value = 2},
-        SweepBudget{.kind = SweepBudget::Kind::quality, .value = 0.5},
-        SweepBudget{.kind = SweepBudget::Kind::speedup, .value = 1.9}}) {
+  for (const auto& budget : {SweepBudget{.kind = SweepBudget::Kind::quality, .value = 2},
+                             SweepBudget{.kind = SweepBudget::Kind::quality, .value = 0.5},
+                             SweepBudget{.kind = SweepBudget::Kind::speedup, .value = 1.9}}) {
     record.recommendations.push_back(recommend(record.points, budget));
   }
   return record;

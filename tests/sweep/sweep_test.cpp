@@ -49,8 +49,9 @@ class SweepTest : public testing::Test {
 
   SweepRecord run(const std::vector<std::string>& policies) {
     doing_.clear();
-    return sweep(pipeline_, network_, reference_, specs(policies), options_, work_,
-                 [&](const EvaluationProgress& progress) { doing_[progress.doing] = progress.done; });
+    return sweep(
+        pipeline_, network_, reference_, specs(policies), options_, work_,
+        [&](const EvaluationProgress& progress) { doing_[progress.doing] = progress.done; });
   }
 
   // When each file of images was written.
@@ -134,7 +135,8 @@ TEST_F(SweepTest, ASecondRunSamplesNothingAnew) {
   EXPECT_EQ(shards(), kept);
   for (const auto& [doing, done] : doing_) EXPECT_THAT(doing, testing::StartsWith("reporting: "));
   for (std::size_t k = 0; k < 3; ++k) {
-    EXPECT_EQ(second.points[k].choosing.seconds_per_image, first.points[k].choosing.seconds_per_image)
+    EXPECT_EQ(second.points[k].choosing.seconds_per_image,
+              first.points[k].choosing.seconds_per_image)
         << "the choice is by the same numbers";
     EXPECT_EQ(second.points[k].on_front, first.points[k].on_front);
     EXPECT_EQ(second.points[k].images, first.points[k].images);
@@ -183,9 +185,8 @@ TEST_F(SweepTest, WhatIsKeptOfOtherSettingsOrDamagedIsMeasuredAgain) {
 TEST_F(SweepTest, RefusesBeforeAnyWork) {
   const auto refused = [&](const std::vector<PolicySpec>& all, const SweepOptions& options,
                            const char* says) {
-    EXPECT_THAT(
-        [&] { (void)sweep(pipeline_, network_, reference_, all, options, work_); },
-        ThrowsMessage<InputError>(HasSubstr(says)));
+    EXPECT_THAT([&] { (void)sweep(pipeline_, network_, reference_, all, options, work_); },
+                ThrowsMessage<InputError>(HasSubstr(says)));
     EXPECT_THAT(
         [&] {
           check_sweep(pipeline_, network_, test::random_data(50).info(), all, options, work_);

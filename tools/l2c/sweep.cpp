@@ -74,9 +74,8 @@ std::string reproduce_text(const SweepArguments& a, const PolicySpec& spec) {
 }
 
 void check_given(const SweepArguments& a) {
-  for (const auto& [name, value] : {std::pair{"--model", &a.model},
-                                    {"--classifier", &a.classifier},
-                                    {"--data", &a.data}}) {
+  for (const auto& [name, value] :
+       {std::pair{"--model", &a.model}, {"--classifier", &a.classifier}, {"--data", &a.data}}) {
     if (value->empty()) {
       throw InputError(fmt::format("{} is required (but with --from sweep.json)", name));
     }

@@ -35,12 +35,12 @@ struct SweepPoint {
   double ideal_speedup = 1;
   double computed_share = 1;
   double flops = 0;  // an image, two for each multiply-accumulate, guidance passes counted
-  std::int64_t cache_bytes = 0;      // peak of stored tensors for one image
-  std::string use{};                   // the command that samples with it; may be empty
-  std::string reproduce{};             // the command that measures it alone; may be empty
+  std::int64_t cache_bytes = 0;  // peak of stored tensors for one image
+  std::string use{};             // the command that samples with it; may be empty
+  std::string reproduce{};       // the command that measures it alone; may be empty
   SweepNumbers choosing{};
   std::optional<SweepNumbers> reporting{};  // of computing everything, the front, and what is
-                                          // recommended
+                                            // recommended
   bool on_front = false;
   std::optional<CachePlan> plan{};  // none: it decides as it goes
   std::string images{};             // a PNG in base64; empty: none shown
@@ -69,12 +69,12 @@ struct SweepRecommendation {
 using SweepFacts = std::vector<std::pair<std::string, std::string>>;
 
 struct SweepRecord {
-  std::string command{};  // how it was made; may be empty
-  std::string model{};    // for headings
+  std::string command{};    // how it was made; may be empty
+  std::string model{};      // for headings
   std::int64_t images = 0;  // a point and seed
   std::vector<std::uint64_t> choosing_seeds{}, reporting_seeds{};
   SweepFacts settings{}, machine{}, fingerprints{};
-  int images_shown = 0;            // in each point's picture
+  int images_shown = 0;              // in each point's picture
   std::vector<SweepPoint> points{};  // computing everything first
   std::vector<SweepRecommendation> recommendations{};
 };
