@@ -9,6 +9,7 @@ namespace l2c {
 namespace {
 
 constexpr double near_by = marker_radius + 5;
+constexpr double unreadable = 600;  // the cost of two labels that touch
 
 double common(double low, double high, double other_low, double other_high) {
   return std::max(0.0, std::min(high, other_high) - std::max(low, other_low));
@@ -54,7 +55,7 @@ class Placement {
     PlacedPoint& point = layout_.points[number];
     const double width = text_.width(point.text) + 4;
     double least = HUGE_VAL;
-    for (const double distance : {near_by, 26.0, 44.0, 66.0, 92.0, 120.0}) {
+    for (const double distance : {near_by, 26.0, 44.0, 66.0, 92.0, 120.0, 155.0, 200.0, 250.0}) {
       for (int direction = 0; direction < 16; ++direction) {
         const double angle = direction * 3.14159265358979 / 8;
         const Box box = beside(point.spot, distance, angle, width);
@@ -95,7 +96,9 @@ class Placement {
     const Spot end = nearest(box, spot);
     for (const auto number : placed_) {
       const PlacedPoint& other = layout_.points[number];
-      cost += 10 * common_area(box, other.box) + 10 * within(other.box, spot, end);
+      const double covered = common_area(box, other.box);
+      if (covered > 0) cost += unreadable;
+      cost += 10 * covered + 10 * within(other.box, spot, end);
       if (other.leader) cost += 10 * within(box, other.spot, *other.leader);
     }
     for (std::size_t k = 1; k < chart_.line.size(); ++k) {
