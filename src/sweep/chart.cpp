@@ -128,7 +128,7 @@ ScatterChart sweep_chart(const SweepRecord& record, SweepAxis axis) {
   }
   const double full = record.points.front().result().frechet.mean;
   chart.level = full;
-  chart.level_name = "quality of full";
+  chart.level_name = "as good as full";
   chart.top = worst_shown * full;
   chart.filled_name = "reported: fresh seeds";
   chart.hollow_name = "choosing seeds only";

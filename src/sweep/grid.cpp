@@ -130,7 +130,7 @@ std::vector<PolicySpec> expand(const SweepGrid& grid, const Request& request) {
 
 std::string family_of(const PolicySpec& spec) {
   const auto kind = kind_of(spec);
-  if (kind == "full") return "full";
+  if (kind == "full") return "computes everything";
   if (kind == "steps") return "fewer steps";
   auto family = kind == "every" ? std::string("every N") : kind;
   const bool forecast = !spec.recall.empty() && spec.recall != "latest";

@@ -101,7 +101,7 @@ TEST(SweepGrid, RefusesWhatIsNoGrid) {
 TEST(FamilyOf, TellsKindsAndForecastsApart) {
   const auto family = [](const std::string& text) { return family_of(parse_policy_spec(text)); };
   const auto router = test::write_router().string();
-  EXPECT_EQ(family("full"), "full");
+  EXPECT_EQ(family("full"), "computes everything");
   EXPECT_EQ(family("steps:3"), "fewer steps");
   EXPECT_EQ(family("every:2"), "every N");
   EXPECT_EQ(family("every:2+latest"), "every N");

@@ -25,7 +25,7 @@ struct SweepGrid {
 // images would be kept under one name.
 std::vector<PolicySpec> expand(const SweepGrid& grid, const Request& request);
 
-// For colours and legends: "full", "fewer steps", "every N", "every N + forecast", "router",
+// For colours and legends: "computes everything", "fewer steps", "every N", "every N + forecast", "router",
 // "router + forecast", ...
 std::string family_of(const PolicySpec& spec);
 
