@@ -125,8 +125,10 @@ void place_frame(ScatterLayout& layout, const ScatterChart& chart, const TextSiz
     placed.above = above;
     placed.text = point.label;
     if (above && !point.label.empty()) placed.text += fmt::format(" ({:.3g})", point.y);
-    placed.low = height_of(point.y - spread);
-    placed.high = height_of(capped(chart, point.y + spread));
+    if (!above) {
+      placed.low = height_of(point.y - spread);
+      placed.high = height_of(capped(chart, point.y + spread));
+    }
     layout.points.push_back(placed);
   }
   if (chart.level) layout.level = height_of(*chart.level);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "l2c/sweep/choice.h"
 #include "l2c/sweep/files.h"
 #include "numbers.h"
 
@@ -98,13 +99,18 @@ std::string note_of(const SweepPoint& point) {
                      point.reporting ? "" : " (choosing seeds)");
 }
 
+// Through those of the front that are on it by their reported numbers, too: the others would only
+// turn the line back.
 void join_front(ScatterChart& chart, const SweepRecord& record) {
+  std::vector<std::size_t> chosen;
+  std::vector<CostAndLoss> numbers;
   for (std::size_t k = 0; k < record.points.size(); ++k) {
-    if (record.points[k].on_front) chart.line.push_back(k);
+    if (!record.points[k].on_front) continue;
+    chosen.push_back(k);
+    numbers.push_back({.cost = chart.points[k].x, .loss = chart.points[k].y});
   }
-  std::stable_sort(chart.line.begin(), chart.line.end(), [&](std::size_t a, std::size_t b) {
-    return chart.points[a].x < chart.points[b].x;
-  });
+  for (const auto number : pareto_front(numbers)) chart.line.push_back(chosen[number]);
+  chart.line_name = "front";
 }
 
 }  // namespace
@@ -132,10 +138,7 @@ ScatterChart sweep_chart(const SweepRecord& record, SweepAxis axis) {
   chart.top = worst_shown * full;
   chart.filled_name = "reported: fresh seeds";
   chart.hollow_name = "choosing seeds only";
-  if (axis == SweepAxis::time) {
-    join_front(chart, record);
-    chart.line_name = "front (chosen)";
-  }
+  if (axis == SweepAxis::time) join_front(chart, record);
   return chart;
 }
 

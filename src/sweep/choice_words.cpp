@@ -40,8 +40,9 @@ std::string in_words(const SweepBudget& budget) {
 std::string in_words(const SweepRecord& record, const SweepRecommendation& recommendation) {
   const auto budget = in_words(recommendation.budget);
   if (!recommendation.point) {
-    return fmt::format("Nothing meets \"{}\": {}. Keep computing everything, or allow more.",
-                       budget, recommendation.reason);
+    const bool quality = recommendation.budget.kind == SweepBudget::Kind::quality;
+    return fmt::format("Nothing meets \"{}\": {}. Keep computing everything, or {}.", budget,
+                       recommendation.reason, quality ? "allow more" : "be content with less");
   }
   const SweepPoint& point = record.points[*recommendation.point];
   const SweepNumbers& numbers = point.result();

@@ -20,7 +20,9 @@ bool missed(const SweepBudget& budget, const SweepPoint& point) {
 }
 
 std::string card(const SweepRecord& record, const SweepRecommendation& found) {
-  const auto heading = fmt::format("<h3>You allow {}</h3>", escaped_html(in_words(found.budget)));
+  const auto heading = fmt::format(
+      "<h3>You {} {}</h3>", found.budget.kind == SweepBudget::Kind::quality ? "allow" : "want",
+      escaped_html(in_words(found.budget)));
   const auto words = escaped_html(in_words(record, found));
   if (!found.point) {
     return fmt::format(
@@ -34,11 +36,11 @@ std::string card(const SweepRecord& record, const SweepRecommendation& found) {
                  ? std::string()
                  : fmt::format("<p>To use it, type:</p><pre>{}</pre>", escaped_html(point.use));
   return fmt::format(
-      "<div class=\"card{}\">{}<p class=\"big\">{:.2f}× <small>as fast, Fréchet {}, {} an image"
-      "</small></p><p>{}</p>{}</div>\n",
+      "<div class=\"card{}\">{}<p class=\"big\">{:.2f}× as fast <small>with {}, Fréchet "
+      "{}</small></p>"
+      "<p>{}</p>{}</div>\n",
       missed(found.budget, point) ? " missed" : "", heading, numbers.speedup,
-      percent_in_words(numbers.above_full), bytes_in_words(static_cast<double>(point.cache_bytes)),
-      words, use);
+      escaped_html(point.name), percent_in_words(numbers.above_full), words, use);
 }
 
 std::string facts_table(const char* heading, const SweepFacts& facts) {

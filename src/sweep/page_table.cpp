@@ -28,7 +28,9 @@ constexpr std::array columns{
     Column{"Fréchet distance<br>(lower is better)",
            [](const SweepPoint&, const SweepNumbers& n) { return spread_in_words(n.frechet, 3); }},
     Column{"against<br>full",
-           [](const SweepPoint&, const SweepNumbers& n) { return percent_in_words(n.above_full); }},
+           [](const SweepPoint& p, const SweepNumbers& n) {
+             return p.policy == "full" ? std::string("–") : percent_in_words(n.above_full);
+           }},
     Column{"ms an image,<br>measured",
            [](const SweepPoint&, const SweepNumbers& n) {
              return with_middle_half(n.seconds_per_image, n.seconds_quartiles, 1000, 1, "");

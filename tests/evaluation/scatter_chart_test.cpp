@@ -75,6 +75,7 @@ TEST(ScatterLayout, PointsBeyondTheTopLieOnItsEdgeWithTheirValue) {
   EXPECT_TRUE(layout.points[2].above);
   EXPECT_NEAR(layout.points[2].spot.y, layout.plot.top + marker_radius, 1e-9);
   EXPECT_EQ(layout.points[2].text, "far (50)");
+  EXPECT_EQ(layout.points[2].low, layout.points[2].high) << "no spread there";
   EXPECT_GT(layout.points[0].spot.y - layout.points[1].spot.y, 200) << "the others use the room";
 }
 

@@ -25,8 +25,8 @@ struct SweepGrid {
 // images would be kept under one name.
 std::vector<PolicySpec> expand(const SweepGrid& grid, const Request& request);
 
-// For colours and legends: "computes everything", "fewer steps", "every N", "every N + forecast", "router",
-// "router + forecast", ...
+// For colours and legends: "computes everything", "fewer steps", "every N", "every N + forecast",
+// "router", "router + forecast", ...
 std::string family_of(const PolicySpec& spec);
 
 }  // namespace l2c
