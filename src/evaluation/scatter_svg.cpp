@@ -10,7 +10,7 @@ namespace l2c {
 
 namespace {
 
-constexpr double letter = 7.9;  // of 15 pixels, on average and a little more
+constexpr double letter = 8.6;  // of 15 pixels, on average and a little more
 constexpr double line_height = 20;
 
 // Letters, not bytes.

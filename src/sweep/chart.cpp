@@ -24,7 +24,7 @@ constexpr std::array<std::array<std::uint8_t, 3>, 8> colours{{{0, 114, 178},
 constexpr std::array markers{Marker::circle, Marker::square, Marker::diamond, Marker::triangle};
 constexpr std::array<std::uint8_t, 3> full_colour{70, 70, 70};
 // Points worse than this times computing everything would flatten all others.
-constexpr double worst_shown = 3;
+constexpr double worst_shown = 2;
 
 struct Axis {
   const char* title;

@@ -49,7 +49,7 @@ class Page(HTMLParser):
             self.pre[-1] += data
 
 
-class Sweep(Case):
+class SweepCase(Case):
     @classmethod
     def setUpClass(cls):
         folder = tempfile.TemporaryDirectory()
@@ -76,6 +76,13 @@ class Sweep(Case):
     def shards(self):
         return {path: path.stat().st_mtime_ns for path in self.folder.rglob("shard-*.safetensors")}
 
+    def run_text(self, command):
+        shell = f"l2c() {{ {shlex.quote(str(Path(PROGRAM).resolve()))} \"$@\"; }}; " + command
+        done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=120, cwd=self.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+
+class Sweep(SweepCase):
     def test_makes_the_files(self):
         record = self.sweep("--policies", "every:2", "steps:2", "--recalls", "taylor:1", "--budgets", "0,1000000")
         self.assertEqual([point["policy"] for point in record["points"]],
@@ -114,11 +121,34 @@ class Sweep(Case):
             self.assertIn(point["reproduce"], page.pre)
             self.assertIn(point["use"], page.pre)
 
-    def run_text(self, command):
-        shell = f"l2c() {{ {shlex.quote(PROGRAM)} \"$@\"; }}; " + command
-        done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=120, cwd=self.folder)
-        self.assertEqual(done.returncode, 0, done.stderr)
+    def test_makes_the_files_anew(self):
+        self.sweep("--policies", "every:2", "steps:2")
+        files = {name: (self.out / name).read_bytes() for name in ("report.html", "sweep.csv", "sweep.png", "sweep.json")}
+        again = self.folder / "again"
+        self.ok("sweep", "--from", self.out / "sweep.json", "--out", again)
+        self.assertEqual({name: (again / name).read_bytes() for name in files}, files)
+        (again / "sweep.json").write_text("{}")
+        self.fails(2, "sweep", "--from", again / "sweep.json", "--out", again, says="is not what l2c sweep writes")
+        self.fails(2, "sweep", "--from", self.out / "sweep.json", "--out", again, "--steps", 4, says="--from")
 
+    def test_refuses_before_any_work(self):
+        self.fails(2, *self.command("--policies", "every:2", report_seeds="1,5"), says="seed 1 is to choose and to report")
+        self.fails(2, *self.command("--policies", f"router:{FAST}"), says="20")
+        self.fails(2, *self.command("--policies", "fast"), says="no such policy")
+        self.fails(2, *self.command(), says="nothing to compare with")
+        self.fails(2, *self.command("--policies", "every:2", "--budgets", "-1"), says="a budget of -1 %")
+        self.fails(2, *self.command("--policies", "every:2", "--at-least-speedup", "0.5"), says="at least 1")
+        self.fails(2, *self.command("--policies", "every:2", "--grid", "large"), says="--grid")
+        self.fails(2, *self.command("--policies", "every:2", data=None), says="--data is required")
+        self.fails(2, *self.command("--policies", "every:2", out=None), says="--out")
+        self.fails(2, *self.command("--policies", "every:2", out=self.folder / "no/folder"), says="no/folder")
+        file = self.folder / "file"
+        file.write_text("")
+        self.fails(2, *self.command("--policies", "every:2", out=file), says="is a file")
+        self.assertEqual(self.left_behind(), ["file"])
+
+
+class SweepRuns(SweepCase):
     def test_its_commands_do_what_they_say(self):
         out = self.folder / "it's a folder"
         record = self.sweep("--policies", "every:2+taylor:1", "steps:2", out=out)
@@ -154,16 +184,6 @@ class Sweep(Case):
         self.ok(*command)
         self.assertEqual(self.shards(), all_shards)
 
-    def test_makes_the_files_anew(self):
-        self.sweep("--policies", "every:2", "steps:2")
-        files = {name: (self.out / name).read_bytes() for name in ("report.html", "sweep.csv", "sweep.png", "sweep.json")}
-        again = self.folder / "again"
-        self.ok("sweep", "--from", self.out / "sweep.json", "--out", again)
-        self.assertEqual({name: (again / name).read_bytes() for name in files}, files)
-        (again / "sweep.json").write_text("{}")
-        self.fails(2, "sweep", "--from", again / "sweep.json", "--out", again, says="is not what l2c sweep writes")
-        self.fails(2, "sweep", "--from", self.out / "sweep.json", "--out", again, "--steps", 4, says="--from")
-
     def test_options_change_what_is_done(self):
         def quick(*options, **changed):
             return self.sweep("--policies", "every:2", *options, **({"images": 4, "seeds": "0", "report_seeds": "1"} | changed))
@@ -187,22 +207,6 @@ class Sweep(Case):
         self.assertEqual(quick("--show", "2", out=self.folder / "a")["images_shown"], 2)
         self.assertEqual(quick(work=self.folder / "work", out=self.folder / "e")["images"], 4)
         self.assertTrue((self.folder / "work/full/seed-0").is_dir())
-
-    def test_refuses_before_any_work(self):
-        self.fails(2, *self.command("--policies", "every:2", report_seeds="1,5"), says="seed 1 is to choose and to report")
-        self.fails(2, *self.command("--policies", f"router:{FAST}"), says="20")
-        self.fails(2, *self.command("--policies", "fast"), says="no such policy")
-        self.fails(2, *self.command(), says="nothing to compare with")
-        self.fails(2, *self.command("--policies", "every:2", "--budgets", "-1"), says="a budget of -1 %")
-        self.fails(2, *self.command("--policies", "every:2", "--at-least-speedup", "0.5"), says="at least 1")
-        self.fails(2, *self.command("--policies", "every:2", "--grid", "large"), says="--grid")
-        self.fails(2, *self.command("--policies", "every:2", data=None), says="--data is required")
-        self.fails(2, *self.command("--policies", "every:2", out=None), says="--out")
-        self.fails(2, *self.command("--policies", "every:2", out=self.folder / "no/folder"), says="no/folder")
-        file = self.folder / "file"
-        file.write_text("")
-        self.fails(2, *self.command("--policies", "every:2", out=file), says="is a file")
-        self.assertEqual(self.left_behind(), ["file"])
 
 
 if __name__ == "__main__":
