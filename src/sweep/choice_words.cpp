@@ -29,6 +29,15 @@ std::string verdict(const SweepBudget& budget, const SweepPoint& point) {
                      budget.value - numbers.speedup);
 }
 
+// Nothing is faster than the work it saves, beyond the noise of timing.
+std::string doubt(const SweepPoint& point) {
+  constexpr double noise = 1.05;
+  if (point.result().speedup <= noise * point.ideal_speedup) return {};
+  return " The measured speed-up is above the ideal one, so the machine was busy with other "
+         "things: "
+         "time with more --rounds, or when it is idle.";
+}
+
 }  // namespace
 
 std::string in_words(const SweepBudget& budget) {
@@ -49,11 +58,11 @@ std::string in_words(const SweepRecord& record, const SweepRecommendation& recom
   const SweepNumbers& full = record.points.front().result();
   return fmt::format(
       "{}: {:.2f}x as fast as computing everything, measured ({} instead of {} an image; ideal "
-      "{:.2f}x), {}, {} stored an image while sampling.{}",
+      "{:.2f}x), {}, {} stored an image while sampling.{}{}",
       point.name, numbers.speedup, seconds_in_words(numbers.seconds_per_image),
       seconds_in_words(full.seconds_per_image), point.ideal_speedup, quality_words(numbers),
-      bytes_in_words(static_cast<double>(point.cache_bytes)),
-      verdict(recommendation.budget, point));
+      bytes_in_words(static_cast<double>(point.cache_bytes)), verdict(recommendation.budget, point),
+      doubt(point));
 }
 
 }  // namespace l2c

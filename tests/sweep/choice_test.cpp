@@ -137,6 +137,13 @@ TEST(InWords, SaysWhereFreshSeedsMissTheBudget) {
   EXPECT_THAT(in_words(record, record.recommendations[2]), HasSubstr("missed by 0.10x"));
 }
 
+TEST(InWords, DoubtsWhatIsFasterThanItsWork) {
+  auto record = test::small_record();
+  EXPECT_THAT(in_words(record, record.recommendations[0]), Not(HasSubstr("above the ideal")));
+  record.points[1].reporting->speedup = 1.5;
+  EXPECT_THAT(in_words(record, record.recommendations[0]), HasSubstr("above the ideal"));
+}
+
 TEST(InWords, SaysThatNothingMeetsABudget) {
   const auto record = test::small_record();
   EXPECT_THAT(in_words(record, record.recommendations[1]),
