@@ -30,7 +30,7 @@ struct Axis {
   const char* title;
   std::string label;
   double unit;  // of a number of the axis
-  double (*value)(const SweepPoint&);
+  double (*value)(const SweepRecord&, std::size_t);
 };
 
 // The unit with which the largest number is at least 1.
@@ -43,27 +43,31 @@ std::pair<double, const char*> unit_of(
   return chosen;
 }
 
-double largest_of(const SweepRecord& record, double (*value)(const SweepPoint&)) {
+double largest_of(const SweepRecord& record, double (*value)(const SweepRecord&, std::size_t)) {
   double largest = 0;
-  for (const auto& point : record.points) largest = std::max(largest, value(point));
+  for (std::size_t k = 0; k < record.points.size(); ++k) {
+    largest = std::max(largest, value(record, k));
+  }
   return largest;
 }
 
 Axis axis_of(const SweepRecord& record, SweepAxis axis) {
   if (axis == SweepAxis::time) {
-    const auto value = [](const SweepPoint& p) { return p.result().seconds_per_image; };
+    const auto value = [](const SweepRecord& r, std::size_t k) { return r.comparable_seconds(k); };
     const auto unit = unit_of(largest_of(record, value), {{1e-3, "milliseconds"}, {1, "seconds"}});
     return {"Quality against measured time: lower left is better",
             fmt::format("{} an image, measured (left is faster)", unit.second), unit.first, value};
   }
   if (axis == SweepAxis::flops) {
-    const auto value = [](const SweepPoint& p) { return p.flops; };
+    const auto value = [](const SweepRecord& r, std::size_t k) { return r.points[k].flops; };
     const auto unit =
         unit_of(largest_of(record, value), {{1e6, "MFLOP"}, {1e9, "GFLOP"}, {1e12, "TFLOP"}});
     return {"Quality against work: lower left is better",
             fmt::format("{} an image (left is less work)", unit.second), unit.first, value};
   }
-  const auto value = [](const SweepPoint& p) { return static_cast<double>(p.cache_bytes); };
+  const auto value = [](const SweepRecord& r, std::size_t k) {
+    return static_cast<double>(r.points[k].cache_bytes);
+  };
   const auto unit = unit_of(largest_of(record, value), {{1e3, "kB"}, {1e6, "MB"}, {1e9, "GB"}});
   return {"Quality against memory: lower left is better",
           fmt::format("{} stored for one image while sampling (left is less)", unit.second),
@@ -125,7 +129,7 @@ ScatterChart sweep_chart(const SweepRecord& record, SweepAxis axis) {
     const SweepNumbers& numbers = point.result();
     const bool named = k == 0 || point.on_front || recommended(record, k);
     chart.points.push_back({.series = series_of(chart, point.family),
-                            .x = scale.value(point) / scale.unit,
+                            .x = scale.value(record, k) / scale.unit,
                             .y = numbers.frechet.mean,
                             .spread = point.reporting ? numbers.frechet.deviation : std::nullopt,
                             .label = named ? point.name : std::string(),

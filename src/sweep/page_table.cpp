@@ -81,20 +81,22 @@ std::string row(const SweepPoint& point) {
 }  // namespace
 
 std::string table_html(const SweepRecord& record) {
-  std::vector<const SweepPoint*> order;
-  for (const auto& point : record.points) order.push_back(&point);
-  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-    return a->result().seconds_per_image < b->result().seconds_per_image;
+  std::vector<std::size_t> order(record.points.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return record.comparable_seconds(a) < record.comparable_seconds(b);
   });
   std::string rows;
-  for (const auto* point : order) rows += row(*point);
+  for (const auto number : order) rows += row(record.points[number]);
   std::string headings = "<th>policy</th>";
   for (const auto& column : columns) headings += fmt::format("<th>{}</th>", column.heading);
   return fmt::format(
       "<p class=\"hint\">Fastest first. ● and a blue row: on the front, so nothing measured was "
       "both faster and better when it was chosen; its numbers, as those of full and of what is "
-      "recommended, come from the reporting seeds. Gray rows: measured on the choosing seeds only. "
-      "± is the standard deviation over the seeds; in brackets the middle half of the rounds of "
+      "recommended, come from the reporting seeds. Gray rows: measured on the choosing seeds only, "
+      "and timed along with all points: compare their speed-ups, not their times (the order does "
+      "that). ± is the standard deviation over the seeds; in brackets the middle half of the "
+      "rounds of "
       "timing.</p>\n<div class=\"scroll\"><table>\n<thead><tr>{}<th class=\"word\">seeds</th>"
       "</tr></thead>\n<tbody>\n{}</tbody>\n</table></div>\n",
       headings, rows);

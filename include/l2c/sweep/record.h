@@ -77,6 +77,11 @@ struct SweepRecord {
   int images_shown = 0;              // in each point's picture
   std::vector<SweepPoint> points{};  // computing everything first
   std::vector<SweepRecommendation> recommendations{};
+
+  // Of points.at(number): as measured on the reporting seeds, or, of a point that was not, as if
+  // timed along with those, for a machine may be slower in the second timing than in the first:
+  // its time in the first, scaled as the time of computing everything changed.
+  [[nodiscard]] double comparable_seconds(std::size_t number) const;
 };
 
 }  // namespace l2c
