@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 
+#include "l2c/core/error.h"
+
 namespace l2c {
 
 namespace {
@@ -54,18 +56,23 @@ void draw_cell(io::Bitmap& bitmap, int top, int left, bool computes, double scor
   fill(bitmap, top + inset, left + inset, cell - 2 * inset, between(reused, reused_high, share));
 }
 
-}  // namespace
-
-io::Bitmap draw_router(const LearnedRouter& learned, const RunShape& shape) {
-  const Router& router = learned.router();
-  const CachePlan plan = learned.plan(shape).value();
-  io::Bitmap bitmap{.width = left_of(router.units() - 1) + cell + margin,
-                    .height = 2 * margin + router.rows() * (cell + gap) - gap,
+io::Bitmap blank(int units, int rows) {
+  io::Bitmap bitmap{.width = left_of(units - 1) + cell + margin,
+                    .height = 2 * margin + rows * (cell + gap) - gap,
                     .channels = 3,
                     .pixels = {}};
   bitmap.pixels.assign(static_cast<std::size_t>(bitmap.width) *
                            static_cast<std::size_t>(bitmap.height) * background.size(),
                        background[0]);
+  return bitmap;
+}
+
+}  // namespace
+
+io::Bitmap draw_router(const LearnedRouter& learned, const RunShape& shape) {
+  const Router& router = learned.router();
+  const CachePlan plan = learned.plan(shape).value();
+  io::Bitmap bitmap = blank(router.units(), router.rows());
   for (int k = 0; k < plan.evaluations(); ++k) {
     const int row = shape.evaluations[static_cast<std::size_t>(k)].row;
     const int top = margin + k * (cell + gap);
@@ -76,6 +83,20 @@ io::Bitmap draw_router(const LearnedRouter& learned, const RunShape& shape) {
       } else {
         fill(bitmap, top, left_of(unit), cell, full);
       }
+    }
+  }
+  return bitmap;
+}
+
+io::Bitmap draw_plan(const CachePlan& plan) {
+  if (plan.evaluations() < 1) throw InputError("a plan without evaluations cannot be drawn");
+  io::Bitmap bitmap = blank(plan.units(), plan.evaluations());
+  for (int k = 0; k < plan.evaluations(); ++k) {
+    for (int unit = 0; unit < plan.units(); ++unit) {
+      const Colour& colour = !plan.computes(k, unit) ? reused
+                             : plan.cache_step(k)    ? computed_high
+                                                     : full;
+      fill(bitmap, margin + k * (cell + gap), left_of(unit), cell, colour);
     }
   }
   return bitmap;

@@ -59,8 +59,9 @@ void make_forecasts(PolicySpec& spec, const std::string& text, std::string_view 
   const int order = parts.whole_option("order", default_order, 1, highest_order);
   const int warm_up = parts.whole_option("warm-up", 2, 1, most_steps);
   parts.finish();
-  spec.policy = std::make_shared<Recalling>(std::make_shared<EveryN>(n, warm_up),
-                                            parse_recall(fmt::format("{}:{}", recall, order)));
+  spec.recall = fmt::format("{}:{}", recall, order);
+  spec.policy =
+      std::make_shared<Recalling>(std::make_shared<EveryN>(n, warm_up), parse_recall(spec.recall));
   spec.name = spec.identity = spec.policy->name();
 }
 
@@ -105,6 +106,7 @@ void make_router(PolicySpec& spec, const std::string& text) {
   spec.router_fingerprint = router.fingerprint();
   spec.identity = fmt::format("router {}, threshold {}", spec.router_fingerprint, threshold);
   spec.threshold = threshold;
+  spec.threshold_given = asked.has_value();
   spec.made_for_steps = router.rows();
   spec.router = router.info();
   spec.policy = std::make_shared<LearnedRouter>(std::move(router), threshold);

@@ -33,6 +33,7 @@ void recall_by(PolicySpec& spec, const std::string& recall) {
   }
   spec.name += fmt::format("+{}", parsed->name());
   if (parsed->name() != "latest") spec.identity += fmt::format(", {}", parsed->identity());
+  spec.recall = recall;
   spec.policy = std::make_shared<Recalling>(spec.policy, std::move(parsed));
 }
 

@@ -35,9 +35,10 @@ class Image {
   png_image image_{};
 };
 
-void check_bitmap(const std::filesystem::path& path, const Bitmap& bitmap) {
+// `where`: " 'file'", or empty.
+void check_bitmap(const std::string& where, const Bitmap& bitmap) {
   const auto fail = [&](const std::string& what) {
-    throw InputError(fmt::format("cannot write '{}': {}", path.string(), what));
+    throw InputError(fmt::format("cannot write{}: {}", where, what));
   };
   if (bitmap.channels != 1 && bitmap.channels != 3) {
     fail(fmt::format("an image has 1 or 3 channels, not {}", bitmap.channels));
@@ -58,22 +59,30 @@ void check_bitmap(const std::filesystem::path& path, const Bitmap& bitmap) {
   }
 }
 
-}  // namespace
-
-void write_png(const std::filesystem::path& path, const Bitmap& bitmap) {
-  check_bitmap(path, bitmap);
-  AtomicFile file(path);
+std::vector<std::uint8_t> encoded(const std::string& where, const Bitmap& bitmap) {
+  check_bitmap(where, bitmap);
   Image image;
   image->width = static_cast<png_uint_32>(bitmap.width);
   image->height = static_cast<png_uint_32>(bitmap.height);
   image->format = bitmap.channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
   png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(*image.get());
-  std::vector<std::uint8_t> encoded(size);
-  if (png_image_write_to_memory(image.get(), encoded.data(), &size, 0, bitmap.pixels.data(), 0,
+  std::vector<std::uint8_t> bytes(size);
+  if (png_image_write_to_memory(image.get(), bytes.data(), &size, 0, bitmap.pixels.data(), 0,
                                 nullptr) == 0) {
-    throw RunError(fmt::format("cannot write '{}': libpng: {}", path.string(), image->message));
+    throw RunError(fmt::format("cannot write{}: libpng: {}", where, image->message));
   }
-  file.write(encoded.data(), size);
+  bytes.resize(size);
+  return bytes;
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> encode_png(const Bitmap& bitmap) { return encoded("", bitmap); }
+
+void write_png(const std::filesystem::path& path, const Bitmap& bitmap) {
+  const auto bytes = encoded(fmt::format(" '{}'", path.string()), bitmap);
+  AtomicFile file(path);
+  file.write(bytes.data(), bytes.size());
   file.commit();
 }
 

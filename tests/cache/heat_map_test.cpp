@@ -79,6 +79,28 @@ TEST(HeatMap, FirstEvaluationIsFull) {
   EXPECT_EQ(cell(bitmap, 2, 1).corner, reused);
 }
 
+TEST(PlanHeatMap, ShowsFullStepsComputedAndReusedBranches) {
+  CachePlan plan(3, 4);
+  plan.mark_cache_step(1);
+  plan.reuse(2, 3);
+  auto bitmap = draw_plan(plan);
+  EXPECT_EQ(bitmap.height, 2 * 6 + 3 * 13 - 1);
+  const auto gray = cell(bitmap, 0, 0).corner;
+  const auto orange = cell(bitmap, 1, 0).corner;
+  const auto dark = cell(bitmap, 2, 3).corner;
+  EXPECT_EQ((std::set{gray, orange, dark}.size()), 3U);
+  for (int unit = 0; unit < 4; ++unit) {
+    EXPECT_EQ(cell(bitmap, 0, unit).corner, gray);
+    EXPECT_EQ(cell(bitmap, 1, unit).corner, orange);
+    EXPECT_EQ(cell(bitmap, 2, unit).corner, unit == 3 ? dark : orange);
+  }
+}
+
+TEST(PlanHeatMap, RefusesAnEmptyPlan) {
+  EXPECT_THAT([] { (void)draw_plan(CachePlan()); },
+              testing::ThrowsMessage<InputError>(testing::HasSubstr("without evaluations")));
+}
+
 TEST(HeatMap, ARunThatTheRouterWasNotTrainedFor) {
   const LearnedRouter learned(make_router(2), 0.5);
   EXPECT_THAT([&] { draw_router(learned, test::ddim_shape(2, 4)); },

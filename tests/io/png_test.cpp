@@ -50,6 +50,18 @@ TEST_P(Png, RoundTrip) {
 
 INSTANTIATE_TEST_SUITE_P(Channels, Png, testing::Values(1, 3));
 
+TEST(EncodePng, GivesTheBytesOfTheFile) {
+  const Bitmap bitmap{.width = 2, .height = 1, .channels = 3, .pixels = {1, 2, 3, 4, 5, 6}};
+  const auto path = test::scratch() / "bytes.png";
+  write_png(path, bitmap);
+  const auto file = read_bytes(path);
+  const auto bytes = l2c::io::encode_png(bitmap);
+  EXPECT_EQ(std::string(bytes.begin(), bytes.end()), std::string(file.begin(), file.end()));
+  EXPECT_THAT(
+      [] { (void)l2c::io::encode_png({.width = 0, .height = 1, .channels = 1, .pixels = {}}); },
+      testing::ThrowsMessage<InputError>(testing::HasSubstr("0 x 1 pixels")));
+}
+
 TEST(WritePng, RefusesWhatIsNoImage) {
   const auto path = scratch() / "image.png";
   EXPECT_THAT([&] { write_png(path, pattern(2, 2, 4)); },

@@ -18,6 +18,8 @@ ARROWS = {
     "training": ["core", "io", "ops", "models", "cache", "diffusion", "sampling", "datasets"],
     "evaluation": ["core", "io", "ops", "models", "cache", "diffusion", "metrics", "sampling", "datasets",
                    "training"],
+    "sweep": ["core", "io", "ops", "models", "cache", "diffusion", "metrics", "sampling", "datasets", "training",
+              "evaluation"],
 }
 # All that the cache may know of models.
 CACHE_OF_MODELS = ["l2c/models/branch_runner.h", "l2c/models/denoiser.h"]

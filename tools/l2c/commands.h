@@ -13,6 +13,7 @@ void add_doctor(CLI::App& app);
 void add_train_dit(CLI::App& app);
 void add_train_classifier(CLI::App& app);
 void add_eval(CLI::App& app);
+void add_sweep(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_calibrate(CLI::App& app);
 void add_validate(CLI::App& app);

@@ -40,6 +40,7 @@ int run(int argc, char** argv) {
   add_train_dit(app);
   add_train_classifier(app);
   add_eval(app);
+  add_sweep(app);
   add_calibrate(app);
   add_bench(app);
   add_validate(app);

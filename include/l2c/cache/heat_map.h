@@ -1,4 +1,4 @@
-// Routers as pictures. No LibTorch header behind it.
+// Routers and plans as pictures. No LibTorch header behind it.
 #pragma once
 
 #include "l2c/cache/plan.h"
@@ -14,5 +14,10 @@ namespace l2c {
 // brighter the closer its score is to the threshold. RGB. Throws InputError for a run that the
 // router was not trained for, as LearnedRouter::plan does.
 io::Bitmap draw_router(const LearnedRouter& learned, const RunShape& shape);
+
+// Any plan in the same way: evaluations in which the policy was not free to reuse are light gray;
+// in the others a computed branch is orange and a reused one dark. RGB. Throws InputError for a
+// plan without evaluations.
+io::Bitmap draw_plan(const CachePlan& plan);
 
 }  // namespace l2c

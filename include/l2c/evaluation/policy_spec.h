@@ -23,8 +23,11 @@ struct PolicySpec {
   // What it is, wherever files lie: "compute all", "router <fingerprint>, threshold 0.5". Equal
   // identities with equal steps run alike.
   std::string identity;
-  std::string router_fingerprint;     // 32 hex digits of its logits; empty: no router
-  std::optional<double> threshold;    // of the router
+  std::string router_fingerprint;   // 32 hex digits of its logits; empty: no router
+  std::optional<double> threshold;  // of the router
+  bool threshold_given = false;     // with "@", and not the router's own
+  // As parse_recall() takes it; empty: none was asked for, what is reused is the latest value.
+  std::string recall;
   std::optional<int> made_for_steps;  // the only number of steps it fits, of a router or schedule
   std::optional<RouterInfo> router;   // what the router's file says
   bool reuses = true;                 // false: "full" and "steps:N"

@@ -24,6 +24,9 @@ struct Bitmap {
 // The most pixels that an image file may have here.
 inline constexpr std::int64_t most_png_pixels = std::int64_t{1} << 28;
 
+// The bytes of a PNG file. Throws InputError (size and pixels disagree), RunError.
+std::vector<std::uint8_t> encode_png(const Bitmap& bitmap);
+
 // Writes aside and renames. Throws InputError (size and pixels disagree, bad path), RunError.
 void write_png(const std::filesystem::path& path, const Bitmap& bitmap);
 

@@ -1,0 +1,134 @@
+#include "l2c/sweep/files.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "l2c/core/error.h"
+#include "l2c/io/file.h"
+#include "l2c/io/png.h"
+#include "support/golden.h"
+#include "sweep_support.h"
+
+namespace l2c {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+TEST(SweepJson, ComesBackWhole) {
+  const auto record = test::small_record();
+  const auto again = read_sweep(sweep_json(record), "x");
+  EXPECT_EQ(sweep_json(again), sweep_json(record));
+  EXPECT_EQ(sweep_page(again), sweep_page(record));
+  EXPECT_EQ(sweep_csv(again), sweep_csv(record));
+  EXPECT_EQ(again.points[1].plan, record.points[1].plan);
+  EXPECT_TRUE(again.points[3].plan->cache_step(1));
+  EXPECT_FALSE(again.points[4].plan);
+  EXPECT_FALSE(again.points[3].reporting);
+  EXPECT_EQ(again.recommendations[0].point, 1U);
+  EXPECT_EQ(again.recommendations[2].budget.kind, SweepBudget::Kind::speedup);
+}
+
+TEST(SweepJson, HoldsBothSetsOfSeedsAndTheWords) {
+  const auto json = nlohmann::json::parse(sweep_json(test::small_record()));
+  EXPECT_EQ(json["choosing_seeds"], (std::vector<int>{0, 1}));
+  EXPECT_EQ(json["reporting_seeds"], (std::vector<int>{7, 9}));
+  const auto& point = json["points"][1];
+  EXPECT_DOUBLE_EQ(point["choosing"]["above_full_percent"]["mean"], 1.2);
+  EXPECT_DOUBLE_EQ(point["reporting"]["above_full_percent"]["mean"], 1.6);
+  EXPECT_EQ(point["choosing"]["frechet_by_seed"].size(), 2U);
+  EXPECT_TRUE(json["points"][3]["reporting"].is_null());
+  EXPECT_EQ(point["plan"], (std::vector<std::string>{"=####", "##.#"}));
+  EXPECT_EQ(json["recommendations"][0]["policy"], "fine:1");
+  EXPECT_THAT(json["recommendations"][1]["in_words"].get<std::string>(),
+              HasSubstr("Nothing meets"));
+}
+
+TEST(SweepJson, OtherJsonIsRefused) {
+  const auto refused = [](const std::string& text, const char* says) {
+    EXPECT_THAT([&] { (void)read_sweep(text, "some.json"); },
+                ThrowsMessage<InputError>(
+                    AllOf(HasSubstr("some.json is not what l2c sweep writes"), HasSubstr(says))));
+  };
+  refused("", "parse error");
+  refused("[]", "");
+  refused("{\"format\": \"l2c sweep 2\"}", "another format");
+  const auto changed = [](const auto& change) {
+    auto json = nlohmann::json::parse(sweep_json(test::small_record()));
+    change(json);
+    return json.dump();
+  };
+  refused(changed([](auto& json) { json["points"] = nlohmann::json::array(); }), "no points");
+  refused(changed([](auto& json) { json["points"][0].erase("flops"); }), "flops");
+  refused(changed([](auto& json) { json["points"][1]["plan"][1] = "##.x"; }), "##.x");
+  refused(changed([](auto& json) { json["points"][1]["plan"][1] = "##."; }), "the row");
+  refused(changed([](auto& json) { json["points"][1]["plan"][0] = "#.##"; }), "first");
+  refused(changed([](auto& json) { json["recommendations"][0]["point"] = 5; }), "point 5");
+  refused(changed([](auto& json) { json["recommendations"][0]["budget"] = "price"; }), "price");
+  refused(changed([](auto& json) { json["points"][1]["choosing"]["speedup"] = nullptr; }), "null");
+}
+
+TEST(SweepCsv, HasALineForEachPointAndSetOfSeeds) {
+  auto record = test::small_record();
+  record.points[1].use = "l2c sample --policy 'a, \"b\"'";
+  const auto csv = sweep_csv(record);
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + 5 + 3);
+  EXPECT_TRUE(
+      csv.starts_with("policy,name,family,steps,on_front,recommended_for,seeds_for,seeds,"));
+  EXPECT_THAT(csv, HasSubstr("\r\nfine:1,fine,fine,2,yes,+2%,choosing,0 1,10.12"));
+  EXPECT_THAT(csv, HasSubstr("\r\nfine:1,fine,fine,2,yes,+2%,reporting,7 9,10.16,"));
+  EXPECT_THAT(csv, HasSubstr("\r\nfast:1,fast,fast,2,yes,1.9x,choosing,"));
+  EXPECT_THAT(csv, HasSubstr(",\"l2c sample --policy 'a, \"\"b\"\"'\",l2c eval --policy fine\r\n"));
+  EXPECT_THAT(csv, HasSubstr(",0.14,1.2,0.3,0.8,"));
+  record.points[0].choosing.frechet.deviation.reset();
+  EXPECT_THAT(sweep_csv(record), HasSubstr(",choosing,0 1,10,,0,0.3,"));
+}
+
+TEST(SweepChart, ShowsReportedNumbersFilledAndJoinsTheFront) {
+  const auto record = test::small_record();
+  const auto chart = sweep_chart(record, SweepAxis::time);
+  ASSERT_EQ(chart.points.size(), 5U);
+  EXPECT_DOUBLE_EQ(chart.points[1].x, 0.81);
+  EXPECT_DOUBLE_EQ(chart.points[1].y, 10.16);
+  EXPECT_TRUE(chart.points[1].filled);
+  EXPECT_TRUE(chart.points[1].spread);
+  EXPECT_DOUBLE_EQ(chart.points[3].x, 0.9 * 1.02) << "full took 1.02 as long in the second timing";
+  EXPECT_FALSE(chart.points[3].filled);
+  EXPECT_FALSE(chart.points[3].spread);
+  EXPECT_EQ(chart.points[3].label, "");
+  EXPECT_EQ(chart.points[2].label, "fast");
+  EXPECT_EQ(chart.line, (std::vector<std::size_t>{2, 1, 0}));
+  auto turned = record;
+  turned.points[1].reporting = test::numbers(0.81, 5);
+  EXPECT_EQ(sweep_chart(turned, SweepAxis::time).line, (std::vector<std::size_t>{2, 0}))
+      << "a point that fresh numbers take off the front";
+  EXPECT_THAT(chart.x_label, HasSubstr("seconds"));
+  EXPECT_DOUBLE_EQ(chart.level.value(), 10);
+  EXPECT_DOUBLE_EQ(sweep_chart(record, SweepAxis::flops).points[2].x, 1.5);
+  EXPECT_THAT(sweep_chart(record, SweepAxis::flops).x_label, HasSubstr("GFLOP"));
+  EXPECT_DOUBLE_EQ(sweep_chart(record, SweepAxis::memory).points[2].x, 9.1);
+  EXPECT_THAT(sweep_chart(record, SweepAxis::memory).x_label, HasSubstr("MB stored"));
+}
+
+TEST(WriteSweep, WritesFourFilesAndNothingElse) {
+  const auto folder = test::scratch() / "new" / "folder";
+  write_sweep(folder, test::small_record());
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    names.push_back(entry.path().filename().string());
+  }
+  EXPECT_THAT(names,
+              testing::UnorderedElementsAre("sweep.json", "sweep.csv", "sweep.png", "report.html"));
+  EXPECT_GE(io::read_png(folder / "sweep.png").width, 1200);
+  EXPECT_EQ(io::read_text(folder / "report.html"), sweep_page(test::small_record()));
+  (void)read_sweep(io::read_text(folder / "sweep.json"), "x");
+  EXPECT_THAT([&] { write_sweep(folder / "sweep.csv", test::small_record()); },
+              ThrowsMessage<InputError>(HasSubstr("cannot make the folder")));
+}
+
+}  // namespace
+}  // namespace l2c
