@@ -322,7 +322,7 @@ class TrainRouter(Trainer):
 
     def test_bad_input(self):
         out = ["--out", self.folder / "run"]
-        self.fails(2, *self.model, *out, says="give --data, or --no-data")
+        self.fails(2, *self.model, *out, says="give --data, --no-data")
         self.fails(2, *self.command, *out, "--no-data", says="--no-data")
         self.fails(2, *self.command, *out, "--own-samples", 4, says="--no-data")
         self.fails(2, *self.command, *out, "--lambda", 1, "--target-speedup", 2, says="--lambda")
