@@ -52,7 +52,7 @@ INSTANTIATE_TEST_SUITE_P(Channels, Png, testing::Values(1, 3));
 
 TEST(EncodePng, GivesTheBytesOfTheFile) {
   const Bitmap bitmap{.width = 2, .height = 1, .channels = 3, .pixels = {1, 2, 3, 4, 5, 6}};
-  const auto path = test::scratch() / "bytes.png";
+  const auto path = scratch() / "bytes.png";
   write_png(path, bitmap);
   const auto file = read_bytes(path);
   const auto bytes = l2c::io::encode_png(bitmap);
