@@ -52,6 +52,7 @@ struct SweepArguments {
 std::string model_text(const SweepArguments& a) {
   auto text = fmt::format("--model {}", quoted(a.model));
   if (!a.load.architecture.empty()) text += fmt::format(" --arch {}", quoted(a.load.architecture));
+  if (a.load.dtype != "fp32") text += fmt::format(" --dtype {}", a.load.dtype);
   return text;
 }
 
@@ -162,6 +163,10 @@ void add_inputs(CLI::App& app, SweepArguments& a) {
   app.add_option("--model", a.model, "checkpoint of a model of pixels")->excludes(from);
   app.add_option("--arch", a.load.architecture,
                  "a preset's name or a JSON file (default: the model file's own metadata)")
+      ->excludes(from);
+  app.add_option("--dtype", a.load.dtype, "of products and kept branches: fp32 or bf16")
+      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->capture_default_str()
       ->excludes(from);
   app.add_option("--classifier", a.classifier,
                  "what train-classifier wrote: gives features and judges labels")
