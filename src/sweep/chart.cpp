@@ -82,7 +82,8 @@ std::size_t series_of(ScatterChart& chart, const std::string& family) {
   ScatterSeries series{.name = family, .colour = full_colour, .marker = Marker::circle};
   if (number > 0) {  // computing everything is the first
     series.colour = colours[(number - 1) % colours.size()];
-    series.marker = markers[number % markers.size()];
+    // Where colours come again, with another shape.
+    series.marker = markers[(number + (number - 1) / colours.size()) % markers.size()];
   }
   chart.series.push_back(series);
   return number;

@@ -1,10 +1,15 @@
 #include "l2c/sweep/files.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
 
 #include "l2c/core/error.h"
 #include "l2c/io/file.h"
@@ -86,6 +91,19 @@ TEST(SweepCsv, HasALineForEachPointAndSetOfSeeds) {
   EXPECT_THAT(csv, HasSubstr(",0.14,1.2,0.3,0.8,"));
   record.points[0].choosing.frechet.deviation.reset();
   EXPECT_THAT(sweep_csv(record), HasSubstr(",choosing,0 1,10,,0,0.3,"));
+}
+
+TEST(SweepChart, FamiliesLookUnlike) {
+  auto record = test::small_record();
+  for (int i = 0; i < 12; ++i) {
+    record.points.push_back(test::measured(fmt::format("point {}", i), 0.5, 1));
+    record.points.back().family = fmt::format("family {}", i);
+  }
+  const auto chart = sweep_chart(record, SweepAxis::time);
+  std::set<std::pair<std::array<std::uint8_t, 3>, Marker>> looks;
+  for (const auto& series : chart.series) looks.emplace(series.colour, series.marker);
+  EXPECT_GE(chart.series.size(), 13U);
+  EXPECT_EQ(looks.size(), chart.series.size());
 }
 
 TEST(SweepChart, ShowsReportedNumbersFilledAndJoinsTheFront) {
