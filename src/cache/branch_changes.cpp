@@ -7,10 +7,12 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <utility>
 
 #include "l2c/cache/store.h"
 #include "l2c/core/error.h"
 #include "l2c/models/branch_runner.h"
+#include "measured.h"
 
 namespace l2c {
 
@@ -19,13 +21,16 @@ namespace {
 double relative_change(const at::Tensor& earlier, const at::Tensor& later) {
   const at::Tensor now = later.to(at::kFloat);
   const double difference = (earlier.to(at::kFloat) - now).abs().sum().item<double>();
-  return difference / now.abs().sum().item<double>();
+  // A branch that does nothing, and did nothing before, did not change.
+  return difference == 0 ? 0 : difference / now.abs().sum().item<double>();
 }
 
 class MeasuringRun final : public CacheRun, private BranchRunner {
  public:
-  explicit MeasuringRun(BranchChanges& changes)
-      : changes_(changes), kept_(static_cast<std::size_t>(changes.units())) {}
+  MeasuringRun(BranchChanges& changes, std::shared_ptr<std::mutex> adding)
+      : changes_(changes),
+        adding_(std::move(adding)),
+        kept_(static_cast<std::size_t>(changes.units())) {}
   BranchRunner& begin(const Evaluation& evaluation) override {
     evaluation_ = evaluation.index;
     return *this;
@@ -37,14 +42,20 @@ class MeasuringRun final : public CacheRun, private BranchRunner {
     const at::Tensor value = compute({});
     for (std::size_t i = 0; i < kept.size(); ++i) {
       const int distance = static_cast<int>(i) + 1;
-      changes_.add(evaluation_ - distance, distance, id.unit(), relative_change(kept[i], value));
+      add(distance, id.unit(), relative_change(kept[i], value));
     }
     kept.push_front(value.clone());
     if (kept.size() > static_cast<std::size_t>(changes_.lookahead())) kept.pop_back();
     return single(value);
   }
 
+  void add(int distance, int unit, double change) {
+    const std::scoped_lock lock(*adding_);
+    changes_.add(evaluation_ - distance, distance, unit, change);
+  }
+
   BranchChanges& changes_;
+  std::shared_ptr<std::mutex> adding_;
   int evaluation_ = 0;
   std::vector<std::deque<at::Tensor>> kept_;  // of each unit, latest first
 };
@@ -53,10 +64,10 @@ class MeasuringRun final : public CacheRun, private BranchRunner {
 
 BranchChanges::BranchChanges(int evaluations, int units, int lookahead)
     : evaluations_(evaluations), units_(units), lookahead_(lookahead) {
-  if (evaluations < 1 || units < 1 || lookahead < 1) {
+  if (evaluations < 1 || units < 2 || units % 2 != 0 || lookahead < 1) {
     throw InputError(fmt::format(
         "changes of {} evaluations of {} units, up to {} apart, cannot be measured: give at least "
-        "1 of each",
+        "1 evaluation, two units for each block, and 1",
         evaluations, units, lookahead));
   }
   means_.resize(static_cast<std::size_t>(evaluations) * static_cast<std::size_t>(units) *
@@ -76,14 +87,12 @@ std::size_t BranchChanges::at(int evaluation, int distance, int unit) const {
 
 void BranchChanges::add(int evaluation, int distance, int unit, double change) {
   const std::size_t index = at(evaluation, distance, unit);
-  const std::scoped_lock lock(mutex_);
   means_[index].sum += change;
   ++means_[index].count;
 }
 
 double BranchChanges::mean(int evaluation, int distance, int unit) const {
   const std::size_t index = at(evaluation, distance, unit);
-  const std::scoped_lock lock(mutex_);
   return means_[index].count == 0 ? 0 : means_[index].sum / means_[index].count;
 }
 
@@ -100,7 +109,8 @@ std::vector<int> BranchChanges::scan(BranchKind kind, double threshold) const {
   int evaluation = 0;
   while (evaluation < evaluations_) {
     int reuses = std::min(lookahead_, evaluations_ - 1 - evaluation);
-    while (reuses > 0 && mean_over_blocks(evaluation, reuses, kind) > threshold) --reuses;
+    // Written so that a change that is no number computes.
+    while (reuses > 0 && !(mean_over_blocks(evaluation, reuses, kind) <= threshold)) --reuses;
     const auto first = computed.begin() + evaluation + 1;
     std::fill(first, first + reuses, 0);
     evaluation += reuses + 1;
@@ -119,14 +129,9 @@ SmoothCache::Schedule BranchChanges::smooth_cache(double threshold) const {
 }
 
 std::unique_ptr<CacheRun> MeasureChanges::start(const RunShape& shape, CacheStore&,
-                                                const Recall&) const {
-  const auto evaluations = static_cast<int>(shape.evaluations.size());
-  if (evaluations != changes_.evaluations() || shape.units() != changes_.units()) {
-    throw InputError(fmt::format(
-        "changes of {} evaluations of {} units are to be measured, the run has {} of {}",
-        changes_.evaluations(), changes_.units(), evaluations, shape.units()));
-  }
-  return std::make_unique<MeasuringRun>(changes_);
+                                                const Recall*) const {
+  check_measured("the changes", changes_.evaluations(), changes_.units(), shape);
+  return std::make_unique<MeasuringRun>(changes_, adding_);
 }
 
 }  // namespace l2c

@@ -4,7 +4,6 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <cstddef>
-#include <mutex>
 #include <utility>
 
 #include "l2c/cache/fitted_recall.h"
@@ -21,16 +20,6 @@ constexpr const char* format_name = "l2c-branch-products";
 // Of the mean square of the outputs.
 constexpr double ridge = 1e-4;
 
-std::mutex& adding() {
-  static std::mutex mutex;
-  return mutex;
-}
-
-std::string text(const io::Metadata& metadata, const std::string& key) {
-  const auto found = metadata.find(key);
-  return found == metadata.end() ? std::string() : found->second;
-}
-
 }  // namespace
 
 BranchProducts::BranchProducts(int evaluations, int units, BranchProductsInfo info)
@@ -45,7 +34,8 @@ BranchProducts::BranchProducts(int evaluations, int units, BranchProductsInfo in
 
 BranchProducts BranchProducts::load(const std::filesystem::path& file) {
   const auto stored = io::SafetensorsFile::open(file);
-  if (text(stored.metadata(), "format") != format_name || !stored.contains("products")) {
+  if (io::metadata_value(stored.metadata(), "format") != format_name ||
+      !stored.contains("products")) {
     throw InputError(fmt::format(
         "'{}' holds no branch products: make them with l2c calibrate --fit", file.string()));
   }
@@ -56,8 +46,9 @@ BranchProducts BranchProducts::load(const std::filesystem::path& file) {
         "'{}': the tensor 'products' is not F64 [units, evaluations, evaluations]", file.string()));
   }
   BranchProducts read(static_cast<int>(products.size(1)), static_cast<int>(products.size(0)),
-                      {text(stored.metadata(), "model_fingerprint"),
-                       text(stored.metadata(), "spacing"), text(stored.metadata(), "sampler")});
+                      {io::metadata_value(stored.metadata(), "model_fingerprint"),
+                       io::metadata_value(stored.metadata(), "spacing"),
+                       io::metadata_value(stored.metadata(), "sampler")});
   const auto* const data = products.const_data_ptr<double>();
   read.products_.assign(data, data + products.numel());
   return read;
@@ -82,14 +73,18 @@ std::string BranchProducts::fingerprint() const {
 }
 
 std::size_t BranchProducts::at(int unit, int a, int b) const {
+  if (unit < 0 || unit >= units_ || a < 0 || a >= evaluations_ || b < 0 || b >= evaluations_) {
+    throw Error(
+        fmt::format("no product of evaluations {} and {} of unit {} is kept: there are {} "
+                    "evaluations of {} units",
+                    a, b, unit, evaluations_, units_));
+  }
   const auto all = static_cast<std::size_t>(evaluations_);
   return (static_cast<std::size_t>(unit) * all + static_cast<std::size_t>(a)) * all +
          static_cast<std::size_t>(b);
 }
 
-double BranchProducts::product(int unit, int a, int b) const {
-  return products_.at(at(unit, a, b));
-}
+double BranchProducts::product(int unit, int a, int b) const { return products_[at(unit, a, b)]; }
 
 void BranchProducts::add(int unit, const std::vector<double>& products) {
   const auto all = static_cast<std::size_t>(evaluations_);
@@ -97,7 +92,6 @@ void BranchProducts::add(int unit, const std::vector<double>& products) {
     throw Error(fmt::format("{} products of unit {} do not belong to {} evaluations of {} units",
                             products.size(), unit, evaluations_, units_));
   }
-  const std::scoped_lock lock(adding());
   const std::size_t first = at(unit, 0, 0);
   for (std::size_t i = 0; i < products.size(); ++i) products_[first + i] += products[i];
 }
@@ -118,20 +112,6 @@ std::vector<double> BranchProducts::fit(int unit, const std::vector<int>& known,
   products.diagonal().array() += ridge * mean;
   const Eigen::VectorXd weights = products.ldlt().solve(with_wanted);
   return {weights.data(), weights.data() + count};
-}
-
-double BranchProducts::residual(int unit, const std::vector<int>& known, int wanted) const {
-  const double all = product(unit, wanted, wanted);
-  if (!(all > 0)) return 0;
-  const std::vector<double> weights = fit(unit, known, wanted);
-  double left = all;
-  for (std::size_t i = 0; i < known.size(); ++i) {
-    left -= 2 * weights[i] * product(unit, known[i], wanted);
-    for (std::size_t j = 0; j < known.size(); ++j) {
-      left += weights[i] * weights[j] * product(unit, known[i], known[j]);
-    }
-  }
-  return std::clamp(left / all, 0.0, 1.0);
 }
 
 }  // namespace l2c

@@ -11,7 +11,6 @@
 
 #include "l2c/core/error.h"
 #include "range_run.h"
-#include "residual_history.h"
 
 namespace l2c {
 
@@ -79,7 +78,7 @@ struct DeltaState {
 
 class DeltaRun final : public RangeRun<DeltaState> {
  public:
-  DeltaRun(const Ranges& ranges, const RunShape& shape, CacheStore& store, const Recall& recall)
+  DeltaRun(const Ranges& ranges, const RunShape& shape, CacheStore& store, const Recall* recall)
       : RangeRun(shape, store, recall), ranges_(ranges) {}
 
  private:
@@ -175,8 +174,12 @@ std::optional<CachePlan> DeltaDiT::plan(const RunShape& shape) const {
 }
 
 std::unique_ptr<CacheRun> DeltaDiT::start(const RunShape& shape, CacheStore& store,
-                                          const Recall& recall) const {
+                                          const Recall* recall) const {
   return std::make_unique<DeltaRun>(ranges_of(options_, shape), shape, store, recall);
+}
+
+int DeltaDiT::most_stored(const RunShape& shape, const Recall* recall) const {
+  return CachePolicy::most_stored(shape, recall) + held_for_a_moment;
 }
 
 }  // namespace l2c

@@ -11,6 +11,7 @@
 #include "l2c/cache/store.h"
 #include "l2c/core/error.h"
 #include "l2c/models/branch_runner.h"
+#include "measured.h"
 
 namespace l2c {
 
@@ -31,8 +32,10 @@ at::Tensor part_of(const at::Tensor& value) {
 
 class ProductsRun final : public CacheRun, private BranchRunner {
  public:
-  explicit ProductsRun(BranchProducts& products)
-      : products_(products), outputs_(static_cast<std::size_t>(products.units())) {}
+  ProductsRun(BranchProducts& products, std::shared_ptr<std::mutex> adding)
+      : products_(products),
+        adding_(std::move(adding)),
+        outputs_(static_cast<std::size_t>(products.units())) {}
   BranchRunner& begin(const Evaluation& evaluation) override {
     is_last_ = evaluation.index + 1 == products_.evaluations();
     return *this;
@@ -47,6 +50,7 @@ class ProductsRun final : public CacheRun, private BranchRunner {
       const at::Tensor all = at::stack(outputs).to(at::kDouble);
       const at::Tensor products = at::mm(all, all.t()).contiguous().cpu();
       const auto* const data = products.const_data_ptr<double>();
+      const std::scoped_lock lock(*adding_);
       products_.add(id.unit(), {data, data + products.numel()});
       outputs.clear();
     }
@@ -54,6 +58,7 @@ class ProductsRun final : public CacheRun, private BranchRunner {
   }
 
   BranchProducts& products_;
+  std::shared_ptr<std::mutex> adding_;
   bool is_last_ = false;
   std::vector<std::vector<at::Tensor>> outputs_;  // of each unit, one an evaluation
 };
@@ -81,13 +86,8 @@ std::string FittedRecall::identity() const {
 }
 
 void FittedRecall::check(const RunShape& shape) const {
-  const auto evaluations = static_cast<int>(shape.evaluations.size());
-  if (evaluations != products_.evaluations() || shape.units() != products_.units()) {
-    throw InputError(fmt::format(
-        "the forecast {} was fitted to {} evaluations of {} units, the run has {} of "
-        "{}: fit one for this run (l2c calibrate --fit)",
-        source_, products_.evaluations(), products_.units(), evaluations, shape.units()));
-  }
+  check_measured(fmt::format("the forecast {}", source_), products_.evaluations(),
+                 products_.units(), shape);
   const auto compare = [&](const char* what, const std::string& fitted, const std::string& run) {
     if (fitted.empty() || run.empty() || fitted == run) return;
     throw InputError(
@@ -115,14 +115,9 @@ std::vector<double> FittedRecall::weights(int unit, std::span<const Moment> know
 }
 
 std::unique_ptr<CacheRun> MeasureProducts::start(const RunShape& shape, CacheStore&,
-                                                 const Recall&) const {
-  const auto evaluations = static_cast<int>(shape.evaluations.size());
-  if (evaluations != products_.evaluations() || shape.units() != products_.units()) {
-    throw InputError(fmt::format(
-        "products of {} evaluations of {} units are to be measured, the run has {} of {}",
-        products_.evaluations(), products_.units(), evaluations, shape.units()));
-  }
-  return std::make_unique<ProductsRun>(products_);
+                                                 const Recall*) const {
+  check_measured("the products", products_.evaluations(), products_.units(), shape);
+  return std::make_unique<ProductsRun>(products_, adding_);
 }
 
 }  // namespace l2c

@@ -52,4 +52,14 @@ std::vector<double> ImageRows::relative_change(const at::Tensor& now,
   return changes;
 }
 
+void copy_rows(const at::Tensor& into, const at::Tensor& from,
+               const std::vector<std::int64_t>& rows) {
+  if (static_cast<std::int64_t>(rows.size()) == from.size(0)) {
+    into.copy_(from);
+    return;
+  }
+  const at::Tensor index = at::tensor(rows, at::kLong).to(from.device());
+  into.index_copy_(0, index, from.index_select(0, index).to(into.scalar_type()));
+}
+
 }  // namespace l2c

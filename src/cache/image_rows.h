@@ -29,4 +29,9 @@ class ImageRows {
   int rows_per_image_;
 };
 
+// Those rows of `from` [N, T, D] into the same rows of `into`, whose type it takes. rows:
+// ascending.
+void copy_rows(const at::Tensor& into, const at::Tensor& from,
+               const std::vector<std::int64_t>& rows);
+
 }  // namespace l2c

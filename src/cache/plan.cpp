@@ -40,7 +40,7 @@ void CachePlan::reuse(int evaluation, int unit) {
   }
   mark_cache_step(evaluation);
   reuse_[at(evaluation, unit)] = 1;
-  terms_.clear();
+  forget_recall();
 }
 
 void CachePlan::recall_by(const Recall& recall, const RunShape& shape) {
@@ -48,31 +48,46 @@ void CachePlan::recall_by(const Recall& recall, const RunShape& shape) {
     throw InputError(fmt::format("the plan has {} evaluations, the run {}", evaluations_,
                                  shape.evaluations.size()));
   }
-  const auto moment = [&](int evaluation) {
-    return Moment{evaluation, shape.evaluations[static_cast<std::size_t>(evaluation)].time};
-  };
   recall.check(shape);
-  if (held_) depth_ = recall.depth();
-  terms_.assign(reuse_.size(), {});
-  bool only_latest = true;
-  for (int unit = 0; unit < units_; ++unit) {
-    std::vector<Moment> known;  // latest first
-    for (int evaluation = 0; evaluation < evaluations_; ++evaluation) {
-      if (computes(evaluation, unit)) {
-        known.insert(known.begin(), moment(evaluation));
-        if (static_cast<int>(known.size()) > recall.depth()) known.pop_back();
-        continue;
-      }
-      const std::vector<double> weights = recall.weights(unit, known, moment(evaluation));
-      auto& terms = terms_[at(evaluation, unit)];
-      for (std::size_t i = 0; i < weights.size(); ++i) {
-        if (weights[i] == 0) continue;
-        terms.push_back({known[i].evaluation, static_cast<float>(weights[i])});
-      }
-      only_latest = only_latest && terms == std::vector<RecallTerm>{{known[0].evaluation, 1}};
-    }
+  forget_recall();
+  if (held_) {
+    check_for_ranges(recall);
+    depth_ = recall.depth();
+    return;
   }
-  if (only_latest) terms_.clear();  // so that plans that do the same are equal
+  terms_.assign(reuse_.size(), {});
+  last_readers_.assign(reuse_.size(), -1);
+  bool only_latest = true;
+  for (int unit = 0; unit < units_; ++unit) only_latest &= recall_unit(recall, shape, unit);
+  if (only_latest) forget_recall();  // so that plans that do the same are equal
+}
+
+void CachePlan::forget_recall() {
+  terms_.clear();
+  last_readers_.clear();
+  depth_ = 1;
+}
+
+bool CachePlan::recall_unit(const Recall& recall, const RunShape& shape, int unit) {
+  bool only_latest = true;
+  std::vector<Moment> known;  // latest first
+  for (int evaluation = 0; evaluation < evaluations_; ++evaluation) {
+    const Moment now{evaluation, shape.evaluations[static_cast<std::size_t>(evaluation)].time};
+    if (computes(evaluation, unit)) {
+      known.insert(known.begin(), now);
+      if (static_cast<int>(known.size()) > recall.depth()) known.pop_back();
+      continue;
+    }
+    const std::vector<double> weights = checked_weights(recall, unit, known, now);
+    auto& terms = terms_[at(evaluation, unit)];
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      if (weights[i] == 0) continue;
+      terms.push_back({known[i].evaluation, static_cast<float>(weights[i])});
+      last_readers_[at(known[i].evaluation, unit)] = evaluation;
+    }
+    only_latest = only_latest && terms == std::vector<RecallTerm>{{known[0].evaluation, 1}};
+  }
+  return only_latest;
 }
 
 int CachePlan::last_computed(int before, int unit) const {
@@ -89,14 +104,10 @@ std::vector<RecallTerm> CachePlan::terms(int evaluation, int unit) const {
 
 int CachePlan::last_reader(int evaluation, int unit) const {
   if (!computes(evaluation, unit)) return -1;
-  int last = -1;
-  for (int later = evaluation + 1; later < evaluations_; ++later) {
-    if (terms_.empty() && computes(later, unit)) break;  // nobody looks back further
-    for (const RecallTerm& term : terms(later, unit)) {
-      if (term.evaluation == evaluation) last = later;
-    }
-  }
-  return last;
+  if (!last_readers_.empty()) return last_readers_[at(evaluation, unit)];
+  int next = evaluation + 1;
+  while (next < evaluations_ && !computes(next, unit)) ++next;
+  return next == evaluation + 1 ? -1 : next - 1;
 }
 
 int CachePlan::computed() const { return evaluations_ * units_ - reused(); }
@@ -111,8 +122,11 @@ int CachePlan::cache_step_branches() const {
 }
 
 void CachePlan::hold_at_most(int tensors, int ranges) {
-  if (tensors < 0 || ranges < 0)
-    throw InputError(fmt::format("a plan cannot hold {} tensors", tensors));
+  if (tensors < 0 || ranges < 0) {
+    throw InputError(
+        fmt::format("a plan cannot hold {} tensors of {} ranges of blocks", tensors, ranges));
+  }
+  forget_recall();
   held_ = tensors;
   ranges_ = ranges;
 }

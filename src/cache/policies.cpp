@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstddef>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -79,14 +80,6 @@ void check_row(const Router& router, const Evaluation& evaluation, int position)
   }
 }
 
-// Whatever the scores; `position` in the run.
-bool is_full(const Router& router, const Evaluation& evaluation, int position) {
-  const bool nothing_stored = position == 0;
-  const int group = router.info().group;
-  if (group == 2) return evaluation.row % 2 == 1 || nothing_stored;
-  return nothing_stored || (group > 0 && position % group == 0);
-}
-
 }  // namespace
 
 std::optional<CachePlan> ComputeAll::plan(const RunShape& shape) const {
@@ -119,6 +112,17 @@ std::optional<CachePlan> EveryN::plan(const RunShape& shape) const {
   return plan;
 }
 
+std::vector<bool> router_cache_steps(int group, const RunShape& shape) {
+  std::vector<bool> cache_steps;
+  for (std::size_t k = 0; k < shape.evaluations.size(); ++k) {
+    const bool nothing_stored = k == 0;
+    const bool full = group == 2 ? shape.evaluations[k].row % 2 == 1
+                                 : group > 0 && k % static_cast<std::size_t>(group) == 0;
+    cache_steps.push_back(!nothing_stored && !full);
+  }
+  return cache_steps;
+}
+
 LearnedRouter::LearnedRouter(Router router, double threshold)
     : router_(std::move(router)), threshold_(threshold) {
   // Written so that NaN fails, too.
@@ -141,10 +145,11 @@ std::optional<CachePlan> LearnedRouter::plan(const RunShape& shape) const {
   check_model(router_, shape);
   CachePlan plan = compute_all(shape);
   const auto threshold = static_cast<float>(threshold_);
+  const auto cache_steps = router_cache_steps(router_.info().group, shape);
   for (int k = 0; k < plan.evaluations(); ++k) {
     const Evaluation& evaluation = shape.evaluations[static_cast<std::size_t>(k)];
     check_row(router_, evaluation, k);
-    if (is_full(router_, evaluation, k)) continue;
+    if (!cache_steps[static_cast<std::size_t>(k)]) continue;
     plan.mark_cache_step(k);
     for (int unit = 0; unit < plan.units(); ++unit) {
       const bool computed = router_.score(evaluation.row, unit) > threshold;

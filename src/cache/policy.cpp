@@ -13,7 +13,7 @@
 namespace l2c {
 
 std::unique_ptr<CacheRun> CachePolicy::start(const RunShape& shape, CacheStore& store,
-                                             const Recall& recall) const {
+                                             const Recall* recall) const {
   std::optional<CachePlan> planned = plan(shape);
   if (!planned) {
     throw Error(fmt::format(
@@ -27,8 +27,15 @@ std::unique_ptr<CacheRun> CachePolicy::start(const RunShape& shape, CacheStore& 
                             name(), planned->evaluations(), planned->units(), evaluations,
                             shape.units()));
   }
-  if (dynamic_cast<const Latest*>(&recall) == nullptr) planned->recall_by(recall, shape);
+  if (recall != nullptr) planned->recall_by(*recall, shape);
   return std::make_unique<PlanRun>(std::move(*planned), store);
+}
+
+int CachePolicy::most_stored(const RunShape& shape, const Recall* recall) const {
+  auto planned = plan(shape);
+  if (!planned) return shape.units();
+  if (recall != nullptr) planned->recall_by(*recall, shape);
+  return planned->peak_stored();
 }
 
 }  // namespace l2c

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <cstddef>
 #include <filesystem>
 #include <string_view>
@@ -94,18 +95,49 @@ std::string Chebyshev::name() const { return fmt::format("chebyshev:{}", order_)
 
 std::vector<double> Chebyshev::weights(int /*unit*/, std::span<const Moment> known,
                                        const Moment& now) const {
-  const std::size_t count = known.size();
-  if (count == 1) return {1};
-  std::vector<double> weights(count);
-  double sum = 0;
-  for (std::size_t j = 0; j < count; ++j) {
-    const double end = j == 0 || j + 1 == count ? 0.5 : 1;
-    const double sign = j % 2 == 0 ? 1 : -1;
-    weights[j] = sign * end / distance(now, known[j]);
-    sum += weights[j];
+  // Of the sizes' sum; two values are always above it, as evenly spaced ones are.
+  constexpr double least_share = 0.05;
+  std::vector<double> weights(known.size(), 0.0);
+  for (std::size_t count = known.size(); count > 1; --count) {
+    double sum = 0;
+    double sizes = 0;
+    for (std::size_t j = 0; j < count; ++j) {
+      const double end = j == 0 || j + 1 == count ? 0.5 : 1;
+      const double sign = j % 2 == 0 ? 1 : -1;
+      weights[j] = sign * end / distance(now, known[j]);
+      sum += weights[j];
+      sizes += std::abs(weights[j]);
+    }
+    if (sum > least_share * sizes || count == 2) {
+      for (double& weight : weights) weight /= sum;
+      return weights;
+    }
+    weights[count - 1] = 0;
   }
-  for (double& weight : weights) weight /= sum;
+  weights.front() = 1;
   return weights;
+}
+
+std::vector<double> checked_weights(const Recall& recall, int unit, std::span<const Moment> known,
+                                    const Moment& now) {
+  if (known.empty()) {
+    throw Error(
+        fmt::format("recall '{}' is asked for evaluation {}, before which nothing it looks "
+                    "back on was computed",
+                    recall.name(), now.evaluation));
+  }
+  auto weights = recall.weights(unit, known, now);
+  if (weights.size() != known.size()) {
+    throw Error(fmt::format("recall '{}' has {} weights for {} known values", recall.name(),
+                            weights.size(), known.size()));
+  }
+  return weights;
+}
+
+void check_for_ranges(const Recall& recall) {
+  constexpr int no_unit = -1;
+  constexpr Moment first{};
+  (void)checked_weights(recall, no_unit, std::span(&first, 1), {1, 0});
 }
 
 std::shared_ptr<const Recall> parse_recall(const std::string& text) {

@@ -25,12 +25,12 @@ std::optional<CachePlan> Recalling::plan(const RunShape& shape) const {
 }
 
 std::unique_ptr<CacheRun> Recalling::start(const RunShape& shape, CacheStore& store,
-                                           const Recall&) const {
-  // A plan holds the recall already, the latest value too, which start() would leave to the policy.
-  // Policies that keep what ranges of blocks add carry out their plans themselves.
-  const auto planned = policy_->plan(shape);
-  if (planned && !planned->holds_fewer()) return CachePolicy::start(shape, store, Latest());
-  return policy_->start(shape, store, *recall_);
+                                           const Recall* /*recall*/) const {
+  return policy_->start(shape, store, recall_.get());
+}
+
+int Recalling::most_stored(const RunShape& shape, const Recall* /*recall*/) const {
+  return policy_->most_stored(shape, recall_.get());
 }
 
 }  // namespace l2c

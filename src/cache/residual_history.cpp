@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "image_rows.h"
 #include "l2c/core/error.h"
 
 namespace l2c {
@@ -43,9 +44,7 @@ void ResidualHistory::keep(std::span<const std::int64_t> rows, const at::Tensor&
       at::sub_out(kept, output, input);
       continue;
     }
-    const at::Tensor index = index_of(some, kept.device());
-    const at::Tensor residual = output.index_select(0, index).sub_(input.index_select(0, index));
-    kept.index_copy_(0, index, residual.to(kept.scalar_type()));
+    copy_rows(kept, output - input, some);
   }
 }
 
@@ -98,11 +97,7 @@ ResidualHistory::SlotWeights ResidualHistory::weights_of(std::int64_t row,
   if (of_row.known.empty()) {
     throw Error(fmt::format("nothing is stored for batch row {}: it was never computed", row));
   }
-  const auto weights = recall_.weights(no_unit, of_row.known, now);
-  if (weights.size() > of_row.known.size()) {
-    throw Error(fmt::format("recall '{}' has {} weights for {} known values", recall_.name(),
-                            weights.size(), of_row.known.size()));
-  }
+  const auto weights = checked_weights(recall_, no_unit, of_row.known, now);
   SlotWeights by_slot(static_cast<std::size_t>(recall_.depth()), 0);
   for (std::size_t i = 0; i < weights.size(); ++i) {
     by_slot[static_cast<std::size_t>(of_row.slots[i])] = weights[i];

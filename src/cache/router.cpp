@@ -37,6 +37,12 @@ void check_shape(int rows, int units, std::size_t count, const std::string& sour
   }
 }
 
+void check_group(int group, const std::string& source) {
+  if (group == 0 || group >= 2) return;
+  throw InputError(
+      fmt::format("{}the group is {}: it must be 0 or at least 2", prefix(source), group));
+}
+
 void check_finite(int units, const std::vector<float>& logits, const std::string& source) {
   const auto bad =
       std::find_if(logits.begin(), logits.end(), [](float logit) { return !std::isfinite(logit); });
@@ -70,6 +76,7 @@ Router::Router(int rows, int units, std::vector<float> logits, RouterInfo info, 
       info_(std::move(info)),
       source_(std::move(source)) {
   check_shape(rows_, units_, logits_.size(), source_);
+  check_group(info_.group, source_);
   check_finite(units_, logits_, source_);
   scores_ = sigmoid_rows(rows_, units_, logits_);
 }

@@ -25,15 +25,12 @@ namespace l2c {
 namespace {
 
 constexpr const char* format_name = "l2c-router";
-constexpr const char* format_version = "1";
+// Version 2 says by which rule the logits are used, which a reader of version 1 does not know.
+constexpr const char* plain_version = "1";
+constexpr const char* version_with_rule = "2";
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& problem) {
   throw InputError(fmt::format("router {}: {}", path.string(), problem));
-}
-
-std::string text(const io::Metadata& metadata, const std::string& key) {
-  const auto found = metadata.find(key);
-  return found == metadata.end() ? "" : found->second;
 }
 
 // The number that a metadata entry holds; nullopt when there is no such entry.
@@ -53,36 +50,32 @@ std::optional<Number> number(const std::filesystem::path& path, const io::Metada
 }
 
 void check_format(const io::SafetensorsFile& file) {
-  const std::string format = text(file.metadata(), "format");
+  const std::string format = io::metadata_value(file.metadata(), "format");
   if (format != format_name || !file.contains("logits")) {
     fail(file.path(), fmt::format("this safetensors file holds no router: a router has the tensor "
                                   "'logits' and the metadata entry format '{}'; this one has {} "
                                   "tensors and format '{}'",
                                   format_name, file.names().size(), format));
   }
-  const std::string version = text(file.metadata(), "version");
-  if (version != format_version) {
-    fail(file.path(), fmt::format("its format has version '{}', this l2c reads version {}: use a "
-                                  "newer l2c, or write the file again",
-                                  version, format_version));
+  const std::string version = io::metadata_value(file.metadata(), "version");
+  if (version != plain_version && version != version_with_rule) {
+    fail(file.path(), fmt::format("its format has version '{}', this l2c reads versions {} and {}: "
+                                  "use a newer l2c, or write the file again",
+                                  version, plain_version, version_with_rule));
   }
 }
 
 RouterInfo read_info(const io::SafetensorsFile& file, std::int64_t rows) {
   const io::Metadata& metadata = file.metadata();
   RouterInfo info;
-  info.model_fingerprint = text(metadata, "model_fingerprint");
-  info.spacing = text(metadata, "spacing");
-  info.sampler = text(metadata, "sampler");
-  info.training = text(metadata, "training");
+  info.model_fingerprint = io::metadata_value(metadata, "model_fingerprint");
+  info.spacing = io::metadata_value(metadata, "spacing");
+  info.sampler = io::metadata_value(metadata, "sampler");
+  info.training = io::metadata_value(metadata, "training");
   info.threshold = number<double>(file.path(), metadata, "threshold");
   info.lambda = number<double>(file.path(), metadata, "lambda");
-  info.recall = text(metadata, "recall");
+  info.recall = io::metadata_value(metadata, "recall");
   info.group = number<int>(file.path(), metadata, "group").value_or(2);
-  if (info.group < 0 || info.group == 1) {
-    fail(file.path(),
-         fmt::format("the metadata entry group is {}, neither 0 nor at least 2", info.group));
-  }
   if (info.threshold && !(*info.threshold >= 0 && *info.threshold <= 1)) {
     fail(file.path(),
          fmt::format("the metadata entry threshold is {}, outside [0, 1]", *info.threshold));
@@ -142,7 +135,8 @@ bool Router::recognises(const std::filesystem::path& path) {
     case FileKind::torch:
       return holds_published_router(path);
     case FileKind::safetensors:
-      return text(io::SafetensorsFile::open(path).metadata(), "format") == format_name;
+      return io::metadata_value(io::SafetensorsFile::open(path).metadata(), "format") ==
+             format_name;
     case FileKind::unknown:
       break;
   }
@@ -150,8 +144,10 @@ bool Router::recognises(const std::filesystem::path& path) {
 }
 
 void Router::save(const std::filesystem::path& path) const {
-  io::Metadata metadata = {
-      {"format", format_name}, {"version", format_version}, {"steps", std::to_string(rows_)}};
+  const bool plain = info_.group == 2 && info_.recall.empty();
+  io::Metadata metadata = {{"format", format_name},
+                           {"version", plain ? plain_version : version_with_rule},
+                           {"steps", std::to_string(rows_)}};
   const auto add = [&](const char* key, std::string value) {
     if (!value.empty()) metadata.emplace(key, std::move(value));
   };

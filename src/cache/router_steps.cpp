@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -23,22 +24,16 @@ struct Trained {
 // Of the schedule the router was trained for, whose timesteps are evenly spread (DiT's spacing of
 // "N" steps to within rounding); ascending.
 std::vector<Trained> trained_rows(const Router& router) {
-  RunShape shape;
-  shape.blocks = router.units() / 2;
   const int steps = router.rows();
-  for (int k = 0; k < steps; ++k) {
-    const int row = steps - 1 - k;
+  RunShape shape;
+  for (int row = steps - 1; row >= 0; --row) {
     const double time = steps == 1 ? 0 : 999.0 * row / (steps - 1);
-    shape.evaluations.push_back({.index = k, .count = steps, .time = time, .row = row, .pass = 0});
+    shape.evaluations.push_back({.index = 0, .count = steps, .time = time, .row = row, .pass = 0});
   }
-  Router unbound(router.rows(), router.units(),
-                 std::vector<float>(static_cast<std::size_t>(steps * router.units()), -1.0F),
-                 {.group = router.info().group});
-  const auto plan = LearnedRouter(std::move(unbound), 1).plan(shape).value();
+  const auto cache_steps = router_cache_steps(router.info().group, shape);
   std::vector<Trained> rows;
-  for (int k = steps - 1; k >= 0; --k) {
-    const Evaluation& evaluation = shape.evaluations[static_cast<std::size_t>(k)];
-    if (plan.cache_step(k)) rows.push_back({evaluation.time, evaluation.row});
+  for (std::size_t k = cache_steps.size(); k-- > 0;) {
+    if (cache_steps[k]) rows.push_back({shape.evaluations[k].time, shape.evaluations[k].row});
   }
   return rows;
 }
@@ -66,6 +61,8 @@ Router router_for(const Router& router, const RunShape& shape) {
     throw InputError(fmt::format("the router {} has no cache step to carry over", router.source()));
   }
   const auto steps = static_cast<int>(shape.evaluations.size());
+  const std::string& spacing = router.info().spacing;
+  if (steps == router.rows() && (spacing.empty() || spacing == shape.spacing)) return router;
   std::vector<float> logits(static_cast<std::size_t>(steps * shape.units()));
   for (const Evaluation& evaluation : shape.evaluations) {
     for (int unit = 0; unit < shape.units(); ++unit) {

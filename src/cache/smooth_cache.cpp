@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
@@ -62,25 +63,55 @@ void check_entry(const std::string& source, const std::string& name, const std::
   if (steps.front() == 0) refuse("reuses in the first step, where nothing is stored yet");
 }
 
+// get<int>() would cut 0.5 to 0 and take true for 1.
+std::vector<int> whole_numbers(const nlohmann::json& steps, const std::string& source,
+                               const std::string& name) {
+  const bool whole =
+      steps.is_array() && std::all_of(steps.begin(), steps.end(),
+                                      [](const auto& step) { return step.is_number_integer(); });
+  if (!whole) {
+    throw InputError(fmt::format(
+        "{}: entry \"{}\" is {}: give a list of whole numbers, 1 for computed, 0 for reused",
+        source, name, steps.dump()));
+  }
+  return steps.get<std::vector<int>>();
+}
+
 }  // namespace
 
 SmoothCache::SmoothCache(Schedule schedule, std::string source)
     : schedule_(std::move(schedule)), source_(std::move(source)) {
   if (schedule_.empty()) throw InputError(fmt::format("{} has no entries", source_));
   const std::size_t length = schedule_.begin()->second.size();
-  for (const auto& [name, steps] : schedule_) check_entry(source_, name, steps, length);
+  std::map<std::pair<BranchKind, int>, std::string> named;
+  for (const auto& [name, steps] : schedule_) {
+    check_entry(source_, name, steps, length);
+    const auto [kind, block] = *component(name);
+    const auto [other, fresh] = named.emplace(std::pair(kind, block), name);
+    if (fresh) continue;
+    throw InputError(
+        fmt::format("{}: entries \"{}\" and \"{}\" are for the same branches: give one", source_,
+                    other->second, name));
+  }
 }
 
 SmoothCache SmoothCache::load(const std::filesystem::path& file) {
   const auto source = fmt::format("SmoothCache schedule '{}'", file.string());
   const auto text = io::read_text(file);
+  Schedule schedule;
   try {
-    return SmoothCache(nlohmann::json::parse(text).get<Schedule>(), source);
+    const auto json = nlohmann::json::parse(text);  // items() refers to it
+    for (const auto& [name, steps] : json.items()) {
+      schedule[name] = whole_numbers(steps, source, name);
+    }
   } catch (const nlohmann::json::exception& error) {
     throw InputError(
         fmt::format("{} is not JSON of the form {{\"attn\": [1, 0, ...], \"mlp\": [...]}}: {}",
                     source, error.what()));
   }
+  SmoothCache loaded(std::move(schedule), source);
+  loaded.file_name_ = file.stem().string();
+  return loaded;
 }
 
 void SmoothCache::save(const std::filesystem::path& file) const {
@@ -91,10 +122,7 @@ void SmoothCache::save(const std::filesystem::path& file) const {
 }
 
 std::string SmoothCache::name() const {
-  const auto quote = source_.find('\'');
-  if (quote == std::string::npos) return "smoothcache";
-  const std::filesystem::path file = source_.substr(quote + 1, source_.size() - quote - 2);
-  return fmt::format("smoothcache {}", file.stem().string());
+  return file_name_.empty() ? "smoothcache" : fmt::format("smoothcache {}", file_name_);
 }
 
 int SmoothCache::evaluations() const { return static_cast<int>(schedule_.begin()->second.size()); }

@@ -202,4 +202,19 @@ Schedule make_schedule(std::string_view spacing) {
   return s;
 }
 
+double error_weight(const Schedule& schedule, int i) {
+  if (i < 0 || i >= schedule.steps()) {
+    throw InputError(
+        fmt::format("spaced timestep index {} is outside the {} steps of spacing "
+                    "\"{}\"",
+                    i, schedule.steps(), schedule.spacing));
+  }
+  const auto sigma = [&](int index) {
+    if (index < 0) return 0.0;
+    return std::sqrt(1 / schedule.alphas_cumprod[static_cast<std::size_t>(index)] - 1);
+  };
+  const double step = sigma(i) - sigma(i - 1);
+  return step * step / (sigma(i - 1) * sigma(i - 1) + sigma(0) * sigma(0));
+}
+
 }  // namespace l2c

@@ -101,7 +101,7 @@ void make_router(PolicySpec& spec, const std::string& text) {
   const auto [file, asked] = router_text(file_of(text));
   if (file.empty()) refuse_policy(text, "no router file is named");
   auto router = Router::load(file);
-  const double threshold = asked.value_or(router.info().threshold.value_or(paper_threshold));
+  const double threshold = asked.value_or(router.recommended_threshold());
   spec.name = fmt::format("{}@{}", std::filesystem::path(file).stem().string(), threshold);
   spec.router_fingerprint = router.fingerprint();
   spec.identity = fmt::format("router {}, threshold {}", spec.router_fingerprint, threshold);

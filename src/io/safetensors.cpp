@@ -138,6 +138,11 @@ void SafetensorsFile::read_header() {
   metadata_ = std::move(header.metadata);
 }
 
+std::string metadata_value(const Metadata& metadata, const std::string& name) {
+  const auto found = metadata.find(name);
+  return found == metadata.end() ? std::string() : found->second;
+}
+
 SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
   return open(MappedFile::open(path));
 }

@@ -7,7 +7,6 @@
 
 #include "finite_check.h"
 #include "forward_executor.h"
-#include "l2c/cache/recall.h"
 #include "l2c/cache/runner.h"
 #include "l2c/core/error.h"
 #include "l2c/diffusion/guidance.h"
@@ -31,7 +30,7 @@ class Calls {
         const at::Tensor& labels)
       : store_(labels.size(0), job.model.info().tokens, job.model.info().width,
                noise.options().dtype(job.model.branch_dtype())),
-        run_(job.policy.start(shape, store_, recall_)),
+        run_(job.policy.start(shape, store_, nullptr)),
         direct_(job.model, labels, *run_, store_) {
     // A policy that decides as it goes, or watches, has a run of its own kind.
     const auto* const planned = dynamic_cast<const PlanRun*>(run_.get());
@@ -42,7 +41,6 @@ class Calls {
   ForwardExecutor& executor() { return *executor_; }
 
  private:
-  Latest recall_;
   CacheStore store_;
   std::unique_ptr<CacheRun> run_;
   DirectExecutor direct_;
@@ -71,12 +69,13 @@ void check_guidance(const Guidance& guidance, const DenoiserInfo& info) {
 }
 
 RunShape run_shape(int blocks, const Schedule& schedule, std::string sampler,
-                   std::string fingerprint) {
+                   std::string fingerprint, const Guidance& guidance) {
   RunShape shape;
   shape.blocks = blocks;
   shape.spacing = schedule.spacing;
   shape.sampler = std::move(sampler);
   shape.fingerprint = std::move(fingerprint);
+  shape.rows_per_image = guidance.on() ? 2 : 1;
   const int steps = schedule.steps();
   shape.evaluations.reserve(static_cast<std::size_t>(steps));
   for (int k = 0; k < steps; ++k) {
@@ -90,8 +89,8 @@ RunShape run_shape(int blocks, const Schedule& schedule, std::string sampler,
 DenoiseResult denoise(const DenoiseJob& job, const at::Tensor& noise, const at::Tensor& labels) {
   const DenoiserInfo& info = job.model.info();
   check_guidance(job.guidance, info);
-  RunShape shape = run_shape(info.blocks, job.schedule, job.sampler, info.fingerprint);
-  shape.rows_per_image = job.guidance.on() ? 2 : 1;
+  const RunShape shape =
+      run_shape(info.blocks, job.schedule, job.sampler, info.fingerprint, job.guidance);
   DenoiseResult result;
   result.computed_by_unit.assign(static_cast<std::size_t>(shape.units()), 0);
   at::Tensor x = noise;

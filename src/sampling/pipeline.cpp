@@ -157,24 +157,21 @@ class Run {
 
   [[nodiscard]] RunShape shape() const {
     const DenoiserInfo& info = model_.info();
-    RunShape shape =
-        run_shape(info.blocks, prepared_.schedule, prepared_.sampler, info.fingerprint);
-    shape.rows_per_image = prepared_.guidance.on() ? 2 : 1;
-    return shape;
+    return run_shape(info.blocks, prepared_.schedule, prepared_.sampler, info.fingerprint,
+                     prepared_.guidance);
   }
 
   [[nodiscard]] int batch_size() const {
+    if (request_.memory_limit == 0) return request_.batch_size;
     return fitting_batch(request_.memory_limit,
                          bytes_per_image(model_, prepared_.guidance.on(), most_stored()),
                          request_.batch_size);
   }
 
   [[nodiscard]] int most_stored() const {
-    // A policy that decides as it goes may store everything; graphs keep all their slots. One that
-    // keeps what ranges of blocks add holds the tokens at their ends for a moment, which a bound as
-    // wide covers.
-    if (!plan_ || plan_->holds_fewer()) return 2 * model_.info().blocks;
-    return graphs_ ? PlanPlaces(*plan_).in_all() : plan_->peak_stored();
+    const int stored = policy_of(request_).most_stored(shape(), nullptr);
+    // Graphs keep all their slots.
+    return graphs_ && plan_ ? std::max(stored, PlanPlaces(*plan_).in_all()) : stored;
   }
 
   RunStats stats() {
@@ -262,8 +259,8 @@ Result Pipeline::sample(const Request& request, const ProgressFunction& progress
 std::optional<CachePlan> Pipeline::plan(const Request& request) const {
   const auto& info = impl_->model->info();
   const auto prepared = prepare(request, info);
-  return policy_of(request).plan(
-      run_shape(info.blocks, prepared.schedule, prepared.sampler, info.fingerprint));
+  return policy_of(request).plan(run_shape(info.blocks, prepared.schedule, prepared.sampler,
+                                           info.fingerprint, prepared.guidance));
 }
 
 const ModelSummary& Pipeline::summary() const { return impl_->summary; }

@@ -5,7 +5,7 @@
 #include <torch/version.h>
 
 #include "l2c/core/log.h"
-#include "saved_tensors.h"
+#include "l2c/io/safetensors.h"
 
 namespace l2c {
 
@@ -22,8 +22,8 @@ void note_environment(TrainingSettings& settings) {
 }
 
 void warn_of_other_environment(const SavedState& saved, const TrainingSettings& now) {
-  const auto before =
-      TrainingSettings::from_json(metadata_value(saved.metadata, "settings"), saved.file.string());
+  const auto before = TrainingSettings::from_json(io::metadata_value(saved.metadata, "settings"),
+                                                  saved.file.string());
   for (const char* name : {libtorch, threads}) {
     const auto then = before.noted(name);
     const auto here = now.noted(name);

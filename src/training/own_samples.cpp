@@ -19,7 +19,6 @@
 #include "l2c/training/random.h"
 #include "l2c/training/settings.h"
 #include "reporting.h"
-#include "saved_tensors.h"
 
 namespace l2c {
 
@@ -52,7 +51,7 @@ void set_aside(const fs::path& path) {
 
 io::SafetensorsFile open_whole(const fs::path& path) {
   auto file = io::SafetensorsFile::open(path);
-  if (metadata_value(file.metadata(), "checksum") ==
+  if (io::metadata_value(file.metadata(), "checksum") ==
       io::content_checksum(file.tensors(), file.metadata())) {
     return file;
   }
@@ -165,7 +164,7 @@ class Maker {
   void check_settings(const io::SafetensorsFile& file) const {
     const auto path = file.path().string();
     const auto saved =
-        TrainingSettings::from_json(metadata_value(file.metadata(), "settings"), path);
+        TrainingSettings::from_json(io::metadata_value(file.metadata(), "settings"), path);
     if (const auto differences = saved.differences(settings_); !differences.empty()) {
       throw InputError(fmt::format(
           "{} holds own samples that were made otherwise:\n  {}\nname another folder, or remove it",

@@ -19,21 +19,6 @@ PlanCost price_router(const Router& router, double threshold, const RunShape& sh
   return price(LearnedRouter(router, threshold).plan(shape).value(), cost);
 }
 
-CachePlan frame_of(int group, const RunShape& shape) {
-  const auto steps = static_cast<int>(shape.evaluations.size());
-  const std::vector<float> nothing(static_cast<std::size_t>(steps * shape.units()), -1.0F);
-  const Router router(steps, shape.units(), nothing, {.group = group});
-  return LearnedRouter(router, 1).plan(shape).value();
-}
-
-std::vector<int> cache_steps_of(const CachePlan& frame) {
-  std::vector<int> steps;
-  for (int k = 0; k < frame.evaluations(); ++k) {
-    if (frame.cache_step(k)) steps.push_back(k);
-  }
-  return steps;
-}
-
 at::Tensor logits_of(const Router& router) {
   auto logits = at::empty({router.rows(), router.units()});
   auto* next = logits.mutable_data_ptr<float>();

@@ -21,10 +21,6 @@ Router to_router(const at::Tensor& logits, RouterInfo info);
 PlanCost price_router(const Router& router, double threshold, const RunShape& shape,
                       const ForwardCost& cost);
 
-// The plan of a router of this group that reuses whatever it may.
-CachePlan frame_of(int group, const RunShape& shape);
-std::vector<int> cache_steps_of(const CachePlan& frame);
-
 // [rows, units] fp32.
 at::Tensor logits_of(const Router& router);
 

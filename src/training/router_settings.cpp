@@ -114,13 +114,23 @@ void check_model(const RouterTrainingOptions& options, const DenoiserInfo& model
   if (options.label_dropout > 0) {
     changes.push_back(fmt::format("label dropout to 0 instead of {}", options.label_dropout));
   }
-  if (!has_data && options.own_samples.guidance != 1) {
+  if (options.trajectory && options.guidance != 1) {
+    changes.push_back(
+        fmt::format("the guidance scale of the runs to 1 instead of {}", options.guidance));
+  }
+  if (!options.trajectory && !has_data && options.own_samples.guidance != 1) {
     changes.push_back(fmt::format("the guidance scale of own samples to 1 instead of {}",
                                   options.own_samples.guidance));
   }
   if (changes.empty()) return;
   throw InputError(fmt::format("{} was made without a null label (class_dropout_prob 0): set {}",
                                model.architecture, fmt::join(changes, ", and ")));
+}
+
+bool drops_labels(const RouterTrainingOptions& options) {
+  // A guided run has the null label in half of its rows.
+  const bool guided = options.trajectory && options.guidance != 1;
+  return options.label_dropout > 0 && !guided;
 }
 
 TrainingSettings settings_of(const RouterTrainingOptions& options, const Denoiser& model,
@@ -179,7 +189,8 @@ std::string describe(const RouterTrainingOptions& options, std::int64_t iteratio
                     options.group, options.hard ? "hard" : "soft", options.guidance);
   }
   return valid_utf8(text + fmt::format("label dropout {}, {}, seed {}, data: {}",
-                                       options.label_dropout, options.dtype, options.seed, data));
+                                       drops_labels(options) ? options.label_dropout : 0,
+                                       options.dtype, options.seed, data));
 }
 
 }  // namespace l2c

@@ -17,6 +17,9 @@ inline constexpr std::int64_t patience_for_target = 3;
 void check_options(const RouterTrainingOptions& options);
 void check_model(const RouterTrainingOptions& options, const DenoiserInfo& model, bool has_data);
 
+// Whether some labels are replaced by the null label.
+bool drops_labels(const RouterTrainingOptions& options);
+
 // Whatever changes the logits; what does not, as notes. data may be null.
 TrainingSettings settings_of(const RouterTrainingOptions& options, const Denoiser& model,
                              const DataSet* data);

@@ -15,6 +15,7 @@
 #include "l2c/core/log.h"
 #include "l2c/core/torch_errors.h"
 #include "l2c/datasets/dataset.h"
+#include "l2c/io/safetensors.h"
 #include "l2c/models/denoiser.h"
 #include "l2c/sampling/denoise.h"
 #include "l2c/training/autocast.h"
@@ -44,6 +45,10 @@ std::vector<double> numbers(const at::Tensor& tensor) {
   return {first, first + values.numel()};
 }
 
+int count_of(const std::vector<bool>& cache_steps) {
+  return static_cast<int>(std::count(cache_steps.begin(), cache_steps.end(), true));
+}
+
 }  // namespace
 
 struct RouterTrainer::Impl {
@@ -58,11 +63,11 @@ struct RouterTrainer::Impl {
         folder(path),
         settings(settings_of(options_, *model, data.get())),
         recall(parse_recall(options_.recall)),
-        frame(frame_of(options_.group, shape)),
-        cache_steps(cache_steps_of(frame)),
+        cache_steps(router_cache_steps(options_.group, shape)),
         logits(first_logits(), options_.clamp) {
+    recall->check(shape);
     if (options.target_speedup) {
-      const int rows = static_cast<int>(cache_steps.size());
+      const int rows = count_of(cache_steps);
       controller.emplace(price_of(schedule.steps(), rows, model->cost()), *options.target_speedup,
                          options.threshold, options.learning_rate, options.trajectory ? rows : 1);
     }
@@ -87,7 +92,7 @@ struct RouterTrainer::Impl {
     sums.from_tensor(saved.tensor("sums"));
     if (controller) controller->restore(numbers(saved.tensor("lambda_controller")));
     step = saved.step;
-    trained_on = metadata_value(saved.metadata, own_samples_key);
+    trained_on = io::metadata_value(saved.metadata, own_samples_key);
     const auto asked = numbers(saved.tensor("iterations")).at(0);
     if (static_cast<double>(options.iterations) < asked) {
       throw InputError(fmt::format(
@@ -137,19 +142,12 @@ struct RouterTrainer::Impl {
   [[nodiscard]] RouterBatch batch() {
     const DataBatch examples = data->batch(order->batch(step));
     const auto count = examples.x.size(0);
-    const auto chosen = [&](DrawFor purpose, double share) {
-      const auto draws = random.uniform(purpose, step, count);
-      return at::tensor(at::ArrayRef<double>(draws)) < share;
-    };
     at::Tensor x0 = examples.x;
     at::Tensor labels = examples.y;
     if (options.flip) {
-      x0 = at::where(chosen(DrawFor::flip, 0.5).view({-1, 1, 1, 1}), x0.flip(3), x0);
+      x0 = at::where(chosen(DrawFor::flip, 0.5, count).view({-1, 1, 1, 1}), x0.flip(3), x0);
     }
-    if (options.label_dropout > 0) {
-      labels = labels.masked_fill(chosen(DrawFor::label_dropout, options.label_dropout),
-                                  *model->info().null_label);
-    }
+    if (drops_labels(options)) labels = drop_labels(labels);
     const at::Tensor noise = random.normal(DrawFor::noise, step, x0.sizes());
     const auto device = model->device();
     return {x0.to(device), noise.to(device), labels.to(device)};
@@ -180,37 +178,41 @@ struct RouterTrainer::Impl {
     const at::Tensor noise = random.normal(DrawFor::noise, step, sizes);
     auto labels = at::tensor(at::ArrayRef<std::int64_t>(
         random.integers(DrawFor::own_samples, step, options.batch_size, info.num_classes)));
-    if (options.label_dropout > 0 && options.guidance == 1) {
-      labels = drop_labels(labels);
-    }
+    if (drops_labels(options)) labels = drop_labels(labels);
     std::vector<TrajectoryStep> trained;
     {
       const Autocast autocast(model->device(), options.dtype == "bf16");
-      trained = router_trajectory(
-          *model, schedule, frame, [&](int row) -> const at::Tensor& { return logits.row(row); },
-          lambda(), noise.to(model->device()), labels.to(model->device()),
-          {.recall = recall,
-           .threshold = options.threshold,
-           .hard = options.hard,
-           .guidance = options.guidance,
-           .guided_channels = std::min(3, static_cast<int>(info.in_channels))});
+      trained =
+          router_trajectory(*model, schedule, cache_steps,
+                            [&](int row) -> const at::Tensor& { return logits.row(row); }, lambda(),
+                            noise.to(model->device()), labels.to(model->device()),
+                            {.recall = recall,
+                             .threshold = options.threshold,
+                             .hard = options.hard,
+                             .guidance = options.guidance,
+                             .guided_channels = std::min(3, static_cast<int>(info.in_channels))});
     }
-    double mse = 0;
+    double error = 0;
     double penalty = 0;
     for (const TrajectoryStep& one : trained) {
-      mse += one.mse;
+      error += one.error;
       penalty += lambda() * one.weight_sum;
-      require_finite("the loss", one.mse + one.weight_sum, one.row);
+      require_finite("the loss", one.error + one.weight_sum, one.row);
     }
     require_finite("the gradients' norm", logits.gradient_norm(), trained.front().row);
     const auto rows = static_cast<double>(trained.size());
-    sums.add({(mse + penalty) / rows, mse / rows, penalty / rows});
+    sums.add({(error + penalty) / rows, error / rows, penalty / rows});
     for (std::size_t i = 0; i < trained.size(); ++i) observe(static_cast<int>(i), trained[i].row);
   }
 
+  // Of `count` examples each with that probability, in this step.
+  [[nodiscard]] at::Tensor chosen(DrawFor purpose, double share, std::int64_t count) const {
+    const auto draws = random.uniform(purpose, step, count);
+    return at::tensor(at::ArrayRef<double>(draws)) < share;
+  }
+
   [[nodiscard]] at::Tensor drop_labels(const at::Tensor& labels) const {
-    const auto draws = random.uniform(DrawFor::label_dropout, step, labels.size(0));
-    return labels.masked_fill(at::tensor(at::ArrayRef<double>(draws)) < options.label_dropout,
+    return labels.masked_fill(chosen(DrawFor::label_dropout, options.label_dropout, labels.size(0)),
                               *model->info().null_label);
   }
 
@@ -299,7 +301,7 @@ struct RouterTrainer::Impl {
                              .lambda = lambda(),
                              .training = describe(options, step, trained_with()),
                              .group = options.group,
-                             .recall = recall->depth() > 1 ? recall->name() : ""});
+                             .recall = options.recall == "latest" ? "" : recall->name()});
     auto files =
         write_results(folder.path(), LearnedRouter(trained, options.threshold), shape, curve);
     const bool reached = !controller || controller->within(cost.ideal_speedup);
@@ -328,8 +330,7 @@ struct RouterTrainer::Impl {
   RunFolder folder;
   TrainingSettings settings;
   std::shared_ptr<const Recall> recall;
-  CachePlan frame;               // which evaluations are cache steps, with everything reused
-  std::vector<int> cache_steps;  // those evaluations
+  std::vector<bool> cache_steps;  // an entry an evaluation
   RouterLogits logits;
   std::optional<LambdaController> controller;
   std::optional<DataOrder> order;
@@ -345,9 +346,9 @@ namespace {
 void check_target(const RouterTrainingOptions& options, const Denoiser& model) {
   if (!options.target_speedup) return;
   const auto schedule = make_schedule(options.spacing);
-  const auto frame = frame_of(options.group, run_shape(model.info().blocks, schedule, "ddim"));
-  const auto price =
-      price_of(schedule.steps(), static_cast<int>(cache_steps_of(frame).size()), model.cost());
+  const auto cache_steps =
+      router_cache_steps(options.group, run_shape(model.info().blocks, schedule, "ddim"));
+  const auto price = price_of(schedule.steps(), count_of(cache_steps), model.cost());
   if (*options.target_speedup <= price.largest()) return;
   throw InputError(fmt::format(
       "target speed-up {}: reusing every branch of the {} cache steps of {} gives "

@@ -33,7 +33,7 @@ class Memory {
     const auto& kept = values_[static_cast<std::size_t>(unit)];
     std::vector<Moment> moments;
     for (const auto& [moment, value] : kept) moments.push_back(moment);
-    const auto weights = recall_.weights(unit, moments, now);
+    const auto weights = checked_weights(recall_, unit, moments, now);
     at::Tensor sum = kept.front().second * weights[0];
     for (std::size_t i = 1; i < weights.size(); ++i) {
       sum = at::add(sum, kept[i].second, weights[i]);
@@ -99,11 +99,15 @@ class Trajectory {
       : model_(model),
         schedule_(schedule),
         options_(options),
-        shape_(run_shape(model.info().blocks, schedule, "ddim")),
+        shape_(run_shape(model.info().blocks, schedule, "ddim", model.info().fingerprint)),
         memory_(shape_.units(), *options.recall),
         x_(noise),
-        labels_(is_guided() ? at::cat({labels, at::full_like(labels, *model.info().null_label)})
-                            : labels) {}
+        labels_(labels) {
+    options.recall->check(shape_);
+    if (!guidance().on()) return;
+    check_guidance(guidance(), model.info());
+    labels_ = at::cat({labels, at::full_like(labels, *model.info().null_label)});
+  }
 
   [[nodiscard]] const std::vector<Evaluation>& evaluations() const { return shape_.evaluations; }
 
@@ -124,23 +128,26 @@ class Trajectory {
     StudentRunner runner(memory_, moment(evaluation), scores, options_);
     const at::Tensor student = forward(evaluation, runner);
     const std::int64_t channels = x_.size(1);
-    const at::Tensor mse =
+    const at::Tensor error =
+        error_weight(schedule_, evaluation.row) *
         (teacher.narrow(1, 0, channels) - student.narrow(1, 0, channels)).square().mean();
     const at::Tensor weight_sum = scores.sum();
-    (mse + lambda * weight_sum).backward();
+    (error + lambda * weight_sum).backward();
     step(evaluation, student.detach());
     return {.evaluation = evaluation.index,
             .row = evaluation.row,
-            .mse = mse.item<double>(),
+            .error = error.item<double>(),
             .weight_sum = weight_sum.item<double>()};
   }
 
  private:
-  [[nodiscard]] bool is_guided() const { return options_.guidance != 1; }
+  [[nodiscard]] Guidance guidance() const {
+    return {.scale = options_.guidance, .channels = options_.guided_channels};
+  }
   static Moment moment(const Evaluation& evaluation) { return {evaluation.index, evaluation.time}; }
 
   at::Tensor forward(const Evaluation& evaluation, BranchRunner& runner) {
-    const at::Tensor x = is_guided() ? at::cat({x_, x_}) : x_;
+    const at::Tensor x = guidance().on() ? at::cat({x_, x_}) : x_;
     const at::Tensor t =
         at::full({x.size(0)}, static_cast<std::int64_t>(evaluation.time), labels_.options());
     return model_.forward(x, t, labels_, runner).to(at::kFloat);
@@ -149,7 +156,7 @@ class Trajectory {
   void step(const Evaluation& evaluation, const at::Tensor& output) {
     const at::NoGradGuard no_grad;
     const at::Tensor guided =
-        is_guided() ? guide(output, options_.guidance, options_.guided_channels) : output;
+        guidance().on() ? guide(output, options_.guidance, options_.guided_channels) : output;
     x_ = ddim_step(schedule_, evaluation.row, x_, guided, /*eta=*/0, {}).sample;
   }
 
@@ -165,17 +172,20 @@ class Trajectory {
 }  // namespace
 
 std::vector<TrajectoryStep> router_trajectory(
-    const Denoiser& model, const Schedule& schedule, const CachePlan& frame,
+    const Denoiser& model, const Schedule& schedule, const std::vector<bool>& cache_steps,
     const std::function<const at::Tensor&(int row)>& logits, double lambda, const at::Tensor& noise,
     const at::Tensor& labels, const TrajectoryOptions& options) {
-  if (frame.evaluations() != schedule.steps()) {
-    throw InputError(fmt::format("the plan has {} evaluations, the schedule {}",
-                                 frame.evaluations(), schedule.steps()));
+  if (static_cast<int>(cache_steps.size()) != schedule.steps()) {
+    throw InputError(fmt::format("cache steps of {} evaluations, the schedule has {}",
+                                 cache_steps.size(), schedule.steps()));
+  }
+  if (cache_steps.front()) {
+    throw InputError("the first evaluation cannot be a cache step: nothing is stored yet");
   }
   Trajectory trajectory(model, schedule, noise, labels, options);
   std::vector<TrajectoryStep> steps;
   for (const Evaluation& evaluation : trajectory.evaluations()) {
-    if (frame.cache_step(evaluation.index)) {
+    if (cache_steps[static_cast<std::size_t>(evaluation.index)]) {
       steps.push_back(trajectory.cached(evaluation, logits(evaluation.row), lambda));
     } else {
       trajectory.full(evaluation);

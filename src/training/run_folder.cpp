@@ -12,7 +12,7 @@
 
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
-#include "saved_tensors.h"
+#include "l2c/io/safetensors.h"
 
 namespace l2c {
 
@@ -63,12 +63,12 @@ SavedState read(const Found& found) {
                    .tensors = file.tensors(),
                    .metadata = file.metadata(),
                    .file = found.file};
-  if (metadata_value(state.metadata, "checksum") !=
+  if (io::metadata_value(state.metadata, "checksum") !=
       io::content_checksum(state.tensors, state.metadata)) {
     throw InputError(
         fmt::format("{}: the content does not match its checksum", found.file.string()));
   }
-  if (const auto step = metadata_value(state.metadata, "step");
+  if (const auto step = io::metadata_value(state.metadata, "step");
       step != fmt::format("{}", found.step)) {
     throw InputError(fmt::format("{}: the file was renamed: it is the checkpoint of step {}",
                                  found.file.string(), step));
@@ -91,8 +91,8 @@ void set_damaged_aside(const std::vector<Found>& found, std::int64_t taken) {
 }
 
 void check_settings(const SavedState& state, const TrainingSettings& settings) {
-  const auto saved =
-      TrainingSettings::from_json(metadata_value(state.metadata, "settings"), state.file.string());
+  const auto saved = TrainingSettings::from_json(io::metadata_value(state.metadata, "settings"),
+                                                 state.file.string());
   const auto differences = saved.differences(settings);
   if (differences.empty()) return;
   throw InputError(

@@ -6,11 +6,6 @@
 
 namespace l2c {
 
-std::string metadata_value(const io::Metadata& metadata, const std::string& name) {
-  const auto found = metadata.find(name);
-  return found == metadata.end() ? std::string() : found->second;
-}
-
 void check_finite(const io::TensorMap& tensors, std::int64_t step) {
   for (const auto& [name, tensor] : tensors) {
     if (at::isfinite(tensor).all().item<bool>()) continue;

@@ -8,9 +8,6 @@
 
 namespace l2c {
 
-// "" when there is no such entry.
-std::string metadata_value(const io::Metadata& metadata, const std::string& name);
-
 // Throws RunError that names the step and a tensor that is not finite: what must not be saved.
 void check_finite(const io::TensorMap& tensors, std::int64_t step);
 

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstddef>
 #include <limits>
 #include <memory>
 #include <vector>
@@ -24,11 +26,33 @@ void measure(BranchChanges& changes, int blocks, int evaluations) {
   CacheStore store(2, 3, 4, at::kFloat);
   FakeModel model(blocks, {2, 3, 4});
   const auto shape = ddim_shape(blocks, evaluations);
-  const auto run = MeasureChanges(changes).start(shape, store, Latest());
+  const auto run = MeasureChanges(changes).start(shape, store, nullptr);
   for (const Evaluation& evaluation : shape.evaluations) {
     model.forward(evaluation.index, run->begin(evaluation));
   }
   EXPECT_EQ(store.peak_bytes(), 0U);
+}
+
+// One unit gives the values of one evaluation after the other.
+double change_of(const std::vector<float>& values) {
+  BranchChanges changes(2, 2, 1);
+  CacheStore store(1, 1, 2, at::kFloat);
+  const auto shape = ddim_shape(1, 2);
+  const auto run = MeasureChanges(changes).start(shape, store, nullptr);
+  for (const Evaluation& evaluation : shape.evaluations) {
+    auto& runner = run->begin(evaluation);
+    const auto value = at::full({1, 1, 2}, values.at(static_cast<std::size_t>(evaluation.index)));
+    for (const int unit : {0, 1}) {
+      (void)runner.branch(BranchId::from_unit(unit), [&](const at::Tensor&) { return value; });
+    }
+  }
+  return changes.mean(0, 1, 0);
+}
+
+TEST(BranchChangesTest, NothingThatStaysNothingDoesNotChange) {
+  EXPECT_EQ(change_of({0, 0}), 0);
+  EXPECT_EQ(change_of({1, 0}), std::numeric_limits<double>::infinity());
+  EXPECT_TRUE(std::isnan(change_of({1, std::numeric_limits<float>::quiet_NaN()})));
 }
 
 // The fake model's branches hold 100 * evaluation + unit.
@@ -81,6 +105,7 @@ TEST(BranchChangesTest, ALookaheadBoundsTheReuse) {
 
 TEST(BranchChangesTest, RefusesWhatDoesNotFit) {
   EXPECT_THAT(message_of<InputError>([] { BranchChanges(5, 4, 0); }), HasSubstr("at least 1"));
+  EXPECT_THAT(message_of<InputError>([] { BranchChanges(5, 3, 1); }), HasSubstr("3"));
   BranchChanges changes(5, 4, 2);
   for (const double threshold : {-0.1, std::numeric_limits<double>::quiet_NaN()}) {
     EXPECT_THAT(message_of<InputError>([&] { (void)changes.smooth_cache(threshold); }),
@@ -88,7 +113,7 @@ TEST(BranchChangesTest, RefusesWhatDoesNotFit) {
   }
   CacheStore store(2, 3, 4, at::kFloat);
   EXPECT_THAT(message_of<InputError>(
-                  [&] { (void)MeasureChanges(changes).start(ddim_shape(2, 6), store, Latest()); }),
+                  [&] { (void)MeasureChanges(changes).start(ddim_shape(2, 6), store, nullptr); }),
               HasSubstr("the run has 6 of 4"));
 }
 

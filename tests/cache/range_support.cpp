@@ -83,7 +83,7 @@ Trace run_policy(const CachePolicy& policy, const DiT& model, const Images& imag
   const RunShape shape = range_shape(images, model, steps);
   const auto rows = images.x.size(0) * shape.rows_per_image;
   CacheStore store(rows, model.info().tokens, model.info().width, model.branch_dtype());
-  const auto run = policy.start(shape, store, recall);
+  const auto run = policy.start(shape, store, &recall);
   Trace trace;
   trace.by_unit.resize(static_cast<std::size_t>(shape.units()));
   at::Tensor x = images.x;

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstddef>
 #include <random>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "cache/support.h"
@@ -112,6 +114,48 @@ TEST(Recall, ChebyshevIsTheBarycentricFormula) {
   EXPECT_THAT(four, Pointwise(DoubleNear(1e-12), {2.4, -2.4, 1.6, -0.6}));
   const auto one = Chebyshev(3).weights(0, moments({3}), {4, 0});
   EXPECT_EQ(one, (std::vector<double>{1})) << "what there is at the start";
+}
+
+// Uneven histories (a warm-up, a router without groups) can put a pole of the barycentric formula
+// near the wanted evaluation: 1/2 : -1 : 1/2 over distances of 2, 3 and 6 add up to nothing.
+TEST(Recall, ChebyshevKeepsAwayFromPoles) {
+  const auto weights = Chebyshev(2).weights(0, moments({6, 5, 2}), {8, 0});
+  EXPECT_THAT(weights, Pointwise(DoubleNear(1e-12), {3.0, -2.0, 0.0})) << "the line";
+  std::mt19937 random(3);
+  for (int run = 0; run < 2000; ++run) {
+    std::vector<int> known;  // latest first
+    for (int evaluation = 20; evaluation > 0; --evaluation) {
+      if (random() % 3 == 0) known.push_back(evaluation);
+    }
+    if (known.empty()) continue;
+    double sum = 0;
+    double sizes = 0;
+    for (const double weight : Chebyshev(4).weights(0, moments(known), {21, 0})) {
+      sum += weight;
+      sizes += std::abs(weight);
+    }
+    EXPECT_NEAR(sum, 1, 1e-9);
+    EXPECT_LE(sizes, 41) << "1 / 0.05 and, of two values 20 apart, 2 * 20 + 1";
+  }
+}
+
+// A recall of somebody's own that forgets a weight.
+class Short final : public Recall {
+ public:
+  [[nodiscard]] std::string name() const override { return "short"; }
+  [[nodiscard]] int depth() const override { return 2; }
+  [[nodiscard]] std::vector<double> weights(int, std::span<const Moment>,
+                                            const Moment&) const override {
+    return {1};
+  }
+};
+
+TEST(Recall, WeightsAreChecked) {
+  EXPECT_EQ(checked_weights(Latest(), 0, moments({4, 2}), {5, 0}), (std::vector<double>{1, 0}));
+  EXPECT_THAT(message_of<Error>([] { (void)checked_weights(Short(), 0, moments({4, 2}), {5, 0}); }),
+              HasSubstr("short"));
+  EXPECT_THAT(message_of<Error>([] { (void)checked_weights(Latest(), 0, {}, {5, 0}); }),
+              HasSubstr("latest"));
 }
 
 TEST(Recall, NamesAreWhatIsParsed) {

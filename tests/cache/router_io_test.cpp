@@ -90,6 +90,21 @@ TEST(RouterFile, RoundTripKeepsWhatIsUnknownUnknown) {
   EXPECT_EQ(io::SafetensorsFile::open(path).metadata(), expected);
 }
 
+// A reader that knows version 1 only would use such a router by the published rule.
+TEST(RouterFile, AnotherRuleIsVersion2) {
+  const fs::path path = test::scratch() / "rule.safetensors";
+  RouterInfo info;
+  info.group = 3;
+  test::random_router(6, 4, 2, info).save(path);
+  EXPECT_EQ(io::SafetensorsFile::open(path).metadata().at("version"), "2");
+  EXPECT_EQ(Router::load(path).info().group, 3);
+  info = {};
+  info.recall = "taylor:1";
+  test::random_router(6, 4, 2, info).save(path);
+  EXPECT_EQ(io::SafetensorsFile::open(path).metadata().at("version"), "2");
+  EXPECT_EQ(Router::load(path).info().recall, "taylor:1");
+}
+
 TEST(RouterFile, EqualRoutersGiveEqualFiles) {
   const fs::path folder = test::scratch();
   test::random_router(5, 4, 3).save(folder / "a.safetensors");
@@ -117,8 +132,10 @@ TEST(RouterFile, RejectsMetadataThatDisagrees) {
   EXPECT_THAT(load_message(write_own({{"lambda", ""}})), HasSubstr("lambda is '', not a number"));
   EXPECT_THAT(load_message(write_own({{"lambda", "nan"}})),
               HasSubstr("lambda is 'nan', not a number"));
-  EXPECT_THAT(load_message(write_own({{"version", "2"}})),
-              AllOf(HasSubstr("version '2'"), HasSubstr("reads version 1")));
+  EXPECT_THAT(load_message(write_own({{"version", "3"}})),
+              AllOf(HasSubstr("version '3'"), HasSubstr("reads versions 1 and 2")));
+  EXPECT_THAT(load_message(write_own({{"version", "2"}, {"group", "1"}})),
+              AllOf(HasSubstr("router.safetensors"), HasSubstr("group is 1")));
 }
 
 TEST(RouterFile, RejectsTensorsThatAreNoRouter) {

@@ -45,6 +45,15 @@ TEST(RouterSteps, ToItsOwnStepsCacheStepsStay) {
             *LearnedRouter(router, 0.5).plan(test::ddim_shape(1, 6)));
 }
 
+TEST(RouterSteps, ToItsOwnScheduleNothingIsCarried) {
+  const Router router = test::random_router(6, 2, 3, {.spacing = "6", .training = "so"});
+  const auto same = router_for(router, shape_of(6));
+  EXPECT_EQ(same.fingerprint(), router.fingerprint());
+  EXPECT_EQ(same.info(), router.info());
+  const auto other = router_for(test::random_router(6, 2, 3, {.spacing = "ddim6"}), shape_of(6));
+  EXPECT_THAT(other.info().training, HasSubstr("carried from 6 to 6 steps"));
+}
+
 TEST(RouterSteps, RefusesWhatCannotBeCarried) {
   EXPECT_THAT(
       message_of<InputError>([] { (void)router_for(test::random_router(4, 4, 1), shape_of(6)); }),

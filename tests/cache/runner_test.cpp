@@ -35,7 +35,7 @@ CacheStore make_store() { return {2, 3, 4, at::kFloat}; }
 
 // A whole run of the fake model with the branches counted.
 int run(const CachePolicy& policy, const RunShape& shape, CacheStore& store, FakeModel& model) {
-  const std::unique_ptr<CacheRun> cache = policy.start(shape, store, Latest());
+  const std::unique_ptr<CacheRun> cache = policy.start(shape, store, nullptr);
   double computed = 0;
   for (const Evaluation& evaluation : shape.evaluations) {
     CountingRunner counting(cache->begin(evaluation), store.rows());
@@ -182,7 +182,7 @@ class BelowBound final : public CachePolicy {
     return std::nullopt;
   }
   [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape&, CacheStore& store,
-                                                const Recall&) const override {
+                                                const Recall*) const override {
     return std::make_unique<Run>(bound_, store);
   }
 
@@ -257,10 +257,10 @@ class PlansTooLittle final : public CachePolicy {
 TEST(CachePolicyTest, SaysWhatAPolicyMustDo) {
   CacheStore store = make_store();
   EXPECT_THAT(message_of<Error>(
-                  [&] { (void)NeitherPlanNorStart().start(ddim_shape(1, 2), store, Latest()); }),
+                  [&] { (void)NeitherPlanNorStart().start(ddim_shape(1, 2), store, nullptr); }),
               AllOf(HasSubstr("policy 'neither'"), HasSubstr("must override start()")));
   EXPECT_THAT(
-      message_of<Error>([&] { (void)PlansTooLittle().start(ddim_shape(1, 2), store, Latest()); }),
+      message_of<Error>([&] { (void)PlansTooLittle().start(ddim_shape(1, 2), store, nullptr); }),
       HasSubstr("policy 'too little' planned 1 evaluations of 2 units, the run has 2 of 2"));
 }
 

@@ -1,5 +1,6 @@
 #include "l2c/cache/smooth_cache.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -72,9 +73,16 @@ TEST(SmoothCacheTest, RefusesWhatIsNoSchedule) {
     const auto file = write(text);
     return message_of<InputError>([&] { (void)SmoothCache::load(file); });
   };
-  for (const char* text : {"", "[1, 0]", "{\"attn\": 3}", "{\"attn\": [1, \"0\"]}"}) {
-    EXPECT_THAT(message(text), AllOf(HasSubstr("5-steps.json"), HasSubstr("is not JSON"))) << text;
+  EXPECT_THAT(message(""), AllOf(HasSubstr("5-steps.json"), HasSubstr("is not JSON")));
+  EXPECT_THAT(message("7"), HasSubstr("5-steps.json"));
+  EXPECT_THAT(message("[[1, 0]]"), HasSubstr("\"0\" is none of attn"));
+  for (const char* steps : {"3", "[1, \"0\"]", "[1, 0.5]", "[1, true]", "null"}) {
+    EXPECT_THAT(message(fmt::format(R"({{"attn": {}}})", steps)),
+                AllOf(HasSubstr("5-steps.json"), HasSubstr("give a list of whole numbers")))
+        << steps;
   }
+  EXPECT_THAT(message(R"({"attn": [1, 0], "attn1": [1, 1]})"),
+              HasSubstr("\"attn\" and \"attn1\" are for the same branches"));
   EXPECT_THAT(message("{}"), HasSubstr("no entries"));
   EXPECT_THAT(message(R"({"norm": [1]})"), HasSubstr("\"norm\" is none of attn, attn1, mlp"));
   EXPECT_THAT(message(R"({"attn-x": [1]})"), HasSubstr("\"attn-x\" is none of"));

@@ -56,6 +56,30 @@ INSTANTIATE_TEST_SUITE_P(Spacings, ScheduleGolden,
                          ::testing::Values("10", "20", "25", "50", "250", "1000", "ddim10",
                                            "ddim20", "ddim25", "ddim50", "ddim250"));
 
+// sigma from the betas as DiT defines them.
+TEST(ErrorWeight, IsTheStepsSquareOverTheNoiseThatIsLeft) {
+  const auto schedule = make_schedule("20");
+  EXPECT_EQ(error_weight(schedule, 0), 1);
+  std::vector<double> sigma;
+  double cumprod = 1;
+  int next = 0;
+  for (int t = 0; next < 20; ++t) {
+    cumprod *= 1 - (1e-4 + (0.02 - 1e-4) * t / 999);
+    if (t != schedule.timestep_map[static_cast<std::size_t>(next)]) continue;
+    sigma.push_back(std::sqrt(1 / cumprod - 1));
+    ++next;
+  }
+  for (int i = 1; i < 20; ++i) {
+    const double now = sigma[static_cast<std::size_t>(i)];
+    const double left = sigma[static_cast<std::size_t>(i) - 1];
+    const double expected = std::pow(now - left, 2) / (left * left + sigma[0] * sigma[0]);
+    EXPECT_NEAR(error_weight(schedule, i), expected, 1e-9 * expected) << i;
+  }
+  EXPECT_GT(error_weight(schedule, 1), 100) << "what the last step hardly removes";
+  EXPECT_THROW((void)error_weight(schedule, 20), InputError);
+  EXPECT_THROW((void)error_weight(schedule, -1), InputError);
+}
+
 TEST(SpaceTimesteps, PlainAndDdimCountsDiffer) {
   const auto plain = space_timesteps("20");
   const auto ddim = space_timesteps("ddim20");

@@ -88,7 +88,7 @@ class Noted : public CachePolicy {
     return ComputeAll().plan(shape);
   }
   [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape& shape, CacheStore& store,
-                                                const Recall& recall) const override {
+                                                const Recall* recall) const override {
     order_ += name_;
     return CachePolicy::start(shape, store, recall);
   }

@@ -98,7 +98,7 @@ class Recording final : public CachePolicy {
     return inner_.plan(shape);
   }
   [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape& shape, CacheStore& store,
-                                                const Recall& recall) const override {
+                                                const Recall* recall) const override {
     reused_ =
         at::ones({static_cast<std::int64_t>(shape.evaluations.size()), shape.units()}, at::kByte);
     return std::make_unique<Run>(inner_.start(shape, store, recall), reused_);

@@ -2,14 +2,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <tuple>
+#include <vector>
 
+#include "l2c/cache/delta_dit.h"
+#include "l2c/cache/first_block_cache.h"
 #include "l2c/cache/policies.h"
+#include "l2c/cache/recalling.h"
+#include "l2c/cache/tea_cache.h"
 #include "l2c/core/error.h"
 #include "l2c/diffusion/schedule.h"
 #include "l2c/diffusion/steps.h"
 #include "l2c/sampling/denoise.h"
 #include "l2c/sampling/pipeline.h"
+#include "l2c/sampling/planning.h"
 #include "memory.h"
 #include "support/counting_allocator.h"
 #include "support/golden.h"
@@ -83,6 +90,34 @@ TEST_P(DenoiseMemory, ALimitMakesSmallerBatchesAndIsKept) {
   EXPECT_THAT(sample, ThrowsMessage<InputError>(HasSubstr("one image takes up to")));
   request.memory_limit = -1;
   EXPECT_THAT(sample, ThrowsMessage<InputError>(HasSubstr("give at least 0")));
+}
+
+// What is kept of ranges of blocks, and held while a policy decides, counts too.
+TEST_P(DenoiseMemory, ALimitIsKeptByPoliciesOfRanges) {
+  auto& counting = test::CountingAllocator::installed();
+  const auto model = DiT::load(test::tiny_config(), test::tiny_checkpoint(), at::kCPU, dtype());
+  const Pipeline pipeline(model);
+  const std::vector<std::shared_ptr<const CachePolicy>> policies{
+      std::make_shared<FirstBlockCache>(FirstBlockOptions{.threshold = 1.05}),
+      std::make_shared<TeaCache>(TeaCacheOptions{.threshold = 0.17}),
+      std::make_shared<DeltaDiT>(DeltaDiTOptions{.interval = 3})};
+  for (const auto& policy : policies) {
+    for (const int order : {1, 4}) {
+      Request request;
+      request.labels = {1, 2, 3, 4, 5, 6, 7};
+      request.steps = 8;
+      const auto taylor = std::make_shared<Taylor>(order);
+      request.cache = std::make_shared<Recalling>(policy, taylor);
+      const auto whole = pipeline.sample(request);
+      EXPECT_GT(whole.stats.reused, 0) << policy->name();
+      const int stored = policy->most_stored(plan_shape(4, "8", {}, "ddim"), taylor.get());
+      request.memory_limit = 2 * bytes_per_image(*model, /*guided=*/true, stored) + 1;
+      counting.count_from(0);
+      const auto parts = pipeline.sample(request);
+      EXPECT_EQ(parts.stats.batch_size, 2) << policy->name();
+      EXPECT_LE(counting.peak(), request.memory_limit) << policy->name() << ", order " << order;
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, DenoiseMemory,

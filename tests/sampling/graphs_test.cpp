@@ -339,7 +339,7 @@ TEST(GraphSet, LeavesPoliciesWithARunOfTheirOwnAlone) {
       return EveryN(2).plan(shape);
     }
     [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape& shape, CacheStore& store,
-                                                  const Recall& recall) const override {
+                                                  const Recall* recall) const override {
       return std::make_unique<Run>(CachePolicy::start(shape, store, recall));
     }
 

@@ -13,9 +13,11 @@
 #include "l2c/cache/fitted_recall.h"
 #include "l2c/cache/pricing.h"
 #include "l2c/cache/recalling.h"
+#include "l2c/cache/store.h"
 #include "l2c/cache/tea_cache.h"
 #include "l2c/core/error.h"
 #include "l2c/sampling/pipeline.h"
+#include "l2c/sampling/planning.h"
 #include "support/golden.h"
 #include "support/models.h"
 
@@ -151,6 +153,21 @@ TEST_P(RangePolicies, TakeARecall) {
     EXPECT_THAT(
         [&] { (void)pipeline.sample(with(fitted)); },
         testing::ThrowsMessage<InputError>(testing::HasSubstr("fitted to single branches")));
+  }
+}
+
+// Asked before anything is run.
+TEST(RangePoliciesStart, RefusesARecallOfBranches) {
+  const auto shape = plan_shape(4, "12", {}, "ddim");
+  CacheStore store(1, 16, 64, at::kFloat);
+  const FittedRecall fitted(BranchProducts(12, 8), 2);
+  auto policies = adaptive();
+  policies.push_back({"DeltaDiT", std::make_shared<DeltaDiT>(DeltaDiTOptions{.interval = 3})});
+  for (const auto& one : policies) {
+    SCOPED_TRACE(one.name);
+    const auto start = [&] { (void)one.policy->start(shape, store, &fitted); };
+    EXPECT_THAT(start, testing::ThrowsMessage<InputError>(
+                           testing::HasSubstr("fitted to single branches")));
   }
 }
 

@@ -83,7 +83,7 @@ class ByFormula final : public CachePolicy {
     return inner_->plan(shape);
   }
   [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape& shape, CacheStore&,
-                                                const Recall&) const override {
+                                                const Recall*) const override {
     return std::make_unique<Run>(*plan(shape), formula_);
   }
 

@@ -7,10 +7,13 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "l2c/cache/fitted_recall.h"
 #include "l2c/cache/policies.h"
 #include "l2c/cache/recalling.h"
+#include "l2c/core/error.h"
 #include "l2c/diffusion/steps.h"
 #include "l2c/sampling/denoise.h"
 #include "l2c/training/mixing_runner.h"
@@ -44,7 +47,7 @@ struct Rows {
     const auto model = test::tiny_model();
     const auto schedule = make_schedule(spacing);
     return router_trajectory(
-        *model, schedule, frame_of(group, run_shape(units / 2, schedule, "ddim")),
+        *model, schedule, router_cache_steps(group, run_shape(units / 2, schedule, "ddim")),
         [&](int row) -> const at::Tensor& { return leaves.at(static_cast<std::size_t>(row)); },
         lambda, some_noise(), some_labels(), options);
   }
@@ -96,12 +99,13 @@ TEST(RouterTrajectory, IsThePublishedMixtureAlongTheSamplersWay) {
     MixingRunner mix(logits.sigmoid(), stored);
     const at::Tensor student = model->forward(x, t_of(full - 1), some_labels(), mix);
     const at::Tensor mse = (teacher - student).narrow(1, 0, 4).square().mean();
-    (mse + lambda * logits.sigmoid().sum()).backward();
+    const double weight = error_weight(schedule, full - 1);
+    (weight * mse + lambda * logits.sigmoid().sum()).backward();
     const at::NoGradGuard no_grad;
     x = ddim_step(schedule, full - 1, x, student.detach(), 0, {}).sample;
     EXPECT_EQ(steps[pair].row, full - 1);
     EXPECT_EQ(steps[pair].evaluation, 4 - full);
-    EXPECT_NEAR(steps[pair].mse, mse.item<double>(), 1e-6 * mse.item<double>());
+    EXPECT_NEAR(steps[pair].error, weight * mse.item<double>(), 1e-6 * weight * mse.item<double>());
     test::expect_close(rows.leaves[static_cast<std::size_t>(full - 1)].grad(), logits.grad(), 1e-4,
                        "gradient");
     EXPECT_FALSE(rows.leaves[static_cast<std::size_t>(full)].grad().defined());
@@ -146,7 +150,8 @@ TEST(RouterTrajectory, WithHardDecisionsIsWhatSamplingDoes) {
         // A step is affine in the output: its slope turns samples back into outputs.
         const at::Tensor slope = after(at::ones_like(teacher)) - after(at::zeros_like(teacher));
         const double expected = (after(teacher) - x[k + 1]).square().mean().sqrt().item<double>();
-        const double seen = (slope.square() * step.mse).mean().sqrt().item<double>();
+        const double mse = step.error / error_weight(schedule, step.row);
+        const double seen = (slope.square() * mse).mean().sqrt().item<double>();
         const double rounding = 1e-6 * x[k].abs().max().item<double>();
         EXPECT_NEAR(seen, expected, 1e-3 * expected + rounding)
             << "group " << group << ", step " << k;
@@ -164,7 +169,7 @@ TEST(RouterTrajectory, NothingReusedIsNoError) {
   }
   constexpr double lambda = 0.5;
   for (const auto& step : rows.run("6", 2, with("taylor:1", true), lambda)) {
-    EXPECT_LT(step.mse, 1e-12) << "but for rounding: the teacher runs on fused kernels";
+    EXPECT_LT(step.error, 1e-10) << "but for rounding: the teacher runs on fused kernels";
     const double score = at::sigmoid(at::scalar_tensor(2.0)).item<double>();
     EXPECT_NEAR(step.weight_sum, units * score, 1e-5);
     test::expect_close(rows.leaves[static_cast<std::size_t>(step.row)].grad(),
@@ -173,17 +178,105 @@ TEST(RouterTrajectory, NothingReusedIsNoError) {
 }
 
 TEST(RouterTrajectory, EveryOptionChangesTheWay) {
-  const auto last_mse = [](int group, const TrajectoryOptions& options) {
-    return Rows(8).run("8", group, options).back().mse;
+  const auto last_error = [](int group, const TrajectoryOptions& options) {
+    return Rows(8).run("8", group, options).back().error;
   };
-  const double base = last_mse(2, with("latest"));
-  EXPECT_NE(base, last_mse(2, with("taylor:1")));
-  EXPECT_NE(base, last_mse(2, with("latest", true)));
-  EXPECT_NE(base, last_mse(2, with("latest", false, 2)));
-  EXPECT_NE(base, last_mse(0, with("latest")));
+  const double base = last_error(2, with("latest"));
+  EXPECT_NE(base, last_error(2, with("taylor:1")));
+  EXPECT_NE(base, last_error(2, with("latest", true)));
+  EXPECT_NE(base, last_error(2, with("latest", false, 2)));
+  EXPECT_NE(base, last_error(0, with("latest")));
   auto other = with("taylor:1");
   other.threshold = 0.1;
-  EXPECT_NE(last_mse(0, with("taylor:1")), last_mse(0, other)) << "what is kept for later";
+  EXPECT_NE(last_error(0, with("taylor:1")), last_error(0, other)) << "what is kept for later";
+}
+
+// Half of the batch has the null label; what the sampler goes on from is guided.
+class Recording final : public Denoiser {
+ public:
+  explicit Recording(std::shared_ptr<const Denoiser> model)
+      : changed(model->info()), model_(std::move(model)) {}
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
+                     BranchRunner& runner) const override {
+    seen.push_back({x.detach().clone(), y.clone()});
+    return model_->forward(x, t, y, runner);
+  }
+  [[nodiscard]] const DenoiserInfo& info() const override { return changed; }
+  [[nodiscard]] const ForwardCost& cost() const override { return model_->cost(); }
+  [[nodiscard]] at::Device device() const override { return model_->device(); }
+
+  struct Call {
+    at::Tensor x, y;
+  };
+  mutable std::vector<Call> seen;
+  DenoiserInfo changed;
+
+ private:
+  std::shared_ptr<const Denoiser> model_;
+};
+
+TEST(RouterTrajectory, GuidedRunsGoTheSamplersWay) {
+  const auto schedule = make_schedule("6");
+  const Rows rows(6);
+  const auto options = with("taylor:1", true, 3);
+  const Recording recording(test::tiny_model());
+  const std::vector<bool> cache_steps{false, true, false, true, false, true};
+  (void)router_trajectory(
+      recording, schedule, cache_steps,
+      [&](int row) -> const at::Tensor& { return rows.leaves.at(static_cast<std::size_t>(row)); },
+      0, some_noise(), some_labels(), options);
+  ASSERT_EQ(recording.seen.size(), 9U) << "teacher and student in a cache step";
+
+  const Recalling policy(std::make_shared<LearnedRouter>(rows.router(2), 0.5), options.recall);
+  const Recording sampled(test::tiny_model());
+  const DenoiseJob job{
+      .model = sampled,
+      .schedule = schedule,
+      .policy = policy,
+      .step = [&](int i, int, const at::Tensor& now,
+                  const at::Tensor& y) { return ddim_step(schedule, i, now, y, 0, {}); },
+      .guidance = {.scale = 3, .channels = 3},
+      .sampler = "ddim",
+      .stop = {},
+      .observer = {}};
+  (void)denoise(job, some_noise(), some_labels());
+  ASSERT_EQ(sampled.seen.size(), 6U);
+  std::size_t call = 0;
+  for (std::size_t k = 0; k < 6; ++k) {
+    for (int pass = 0; pass < (cache_steps[k] ? 2 : 1); ++pass, ++call) {
+      EXPECT_TRUE(at::equal(recording.seen[call].y, sampled.seen[k].y));
+      test::expect_close(recording.seen[call].x, sampled.seen[k].x, 1e-4, "x");
+    }
+  }
+}
+
+TEST(RouterTrajectory, RefusesWhatDoesNotFit) {
+  const auto schedule = make_schedule("4");
+  const Rows rows(4);
+  const auto refuses = [&](const std::vector<bool>& cache_steps, const TrajectoryOptions& options,
+                           const Denoiser& model, const char* part) {
+    const auto call = [&] {
+      (void)router_trajectory(
+          model, schedule, cache_steps,
+          [&](int row) -> const at::Tensor& {
+            return rows.leaves.at(static_cast<std::size_t>(row));
+          },
+          0, some_noise(), some_labels(), options);
+    };
+    EXPECT_THAT(call, testing::ThrowsMessage<InputError>(testing::HasSubstr(part)));
+  };
+  const auto model = test::tiny_model();
+  refuses({false, true}, with("latest"), *model,
+          "cache steps of 2 evaluations, the schedule has 4");
+  refuses({true, true, false, true}, with("latest"), *model, "nothing is stored yet");
+  auto fitted = with("latest");
+  fitted.recall = std::make_shared<FittedRecall>(BranchProducts(5, units), 2);
+  refuses({false, true, false, true}, fitted, *model,
+          "for 5 evaluations of 8 units, the run has 4 of 8");
+  Recording without_null(model);
+  without_null.changed.null_label.reset();
+  refuses({false, true, false, true}, with("latest", false, 2), without_null,
+          "without a null label");
 }
 
 }  // namespace

@@ -1,10 +1,13 @@
 // Router training on whole runs of the sampler.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
+#include "l2c/cache/fitted_recall.h"
 #include "l2c/cache/policies.h"
 #include "l2c/cache/router_steps.h"
 #include "l2c/core/error.h"
@@ -23,7 +26,7 @@ using namespace test;
 
 RouterTrainingOptions runs(std::int64_t iterations = 6) {
   auto options = tiny_options(iterations);
-  options.spacing = "8";
+  options.spacing = std::string("8");  // GCC 12 warns of the literal
   options.batch_size = 2;
   options.learning_rate = 0.1;
   options.trajectory = true;
@@ -116,6 +119,19 @@ TEST(TrajectoryTraining, StartsFromARouterOfAnotherNumberOfSteps) {
   options.initial_router = "absent.safetensors";
   EXPECT_THAT([&] { train_on_runs(options, test::scratch()); },
               ThrowsMessage<InputError>(HasSubstr("absent.safetensors")));
+}
+
+TEST(TrajectoryTraining, ARouterSaysByWhichForecastItWasTrained) {
+  const auto file = test::scratch() / "fit.safetensors";
+  BranchProducts products(8, 8);
+  for (int unit = 0; unit < 8; ++unit) products.add(unit, std::vector<double>(64, 1));
+  products.save(file);
+  auto options = runs(1);
+  options.recall = fmt::format("fitted:{}@1", file.string());
+  EXPECT_EQ(train_on_runs(options, test::scratch()).router.info().recall, "fitted:fit@1");
+  options.spacing = "10";
+  EXPECT_THAT([&] { train_on_runs(options, test::scratch()); },
+              ThrowsMessage<InputError>(HasSubstr("for 8 evaluations of 8 units, the run has 10")));
 }
 
 TEST(TrajectoryTraining, OptionsOfTheOtherObjectiveAreRefused) {

@@ -111,8 +111,7 @@ Cache make_cache(const CacheOptions& options) {
     return cache;
   }
   cache.router = Router::load(options.router);
-  cache.threshold =
-      options.threshold.value_or(cache.router->info().threshold.value_or(paper_threshold));
+  cache.threshold = options.threshold.value_or(cache.router->recommended_threshold());
   cache.recall =
       parse_recall(options.recall.empty() ? recall_of(cache.router->info()) : options.recall);
   cache.made_for_steps = cache.router->rows();

@@ -38,7 +38,8 @@ Planned make_plan(const PlanOptions& options) {
   const auto config = dit_config(options.arch);
   const auto forward = forward_cost(config);
   Planned planned{.cache = make_cache(options.cache), .shape = {}, .plan = {}, .cost = {}};
-  if (!planned.cache.policy) throw InputError("nothing to plan: give --router or --cache-every");
+  if (!planned.cache.policy)
+    throw InputError("nothing to plan: give --router, --cache-every or --policy");
   planned.shape = plan_shape(config.depth, options.step.spacing,
                              steps_for(options.step, planned.cache), options.step.sampler);
   if (options.target_speedup) {
@@ -47,7 +48,14 @@ Planned make_plan(const PlanOptions& options) {
                                                     *options.target_speedup);
     planned.cache.policy = router_policy(planned.cache, planned.cache.threshold);
   }
-  planned.plan = planned.cache.policy->plan(planned.shape).value();
+  auto plan = planned.cache.policy->plan(planned.shape);
+  if (!plan) {
+    throw InputError(
+        fmt::format("{} decides while it samples: there is nothing to plan; sample --compare shows "
+                    "what it saves",
+                    planned.cache.policy->name()));
+  }
+  planned.plan = std::move(*plan);
   planned.cost = price(planned.plan, forward);
   return planned;
 }

@@ -15,10 +15,10 @@ namespace l2c {
 
 // Relative changes of a model's branches between evaluations that lie 1 ... lookahead apart, the
 // mean over all micro-batches that were measured: sum |earlier - later| / sum |later| over a whole
-// micro-batch (SmoothCache's rel_l1_loss). Thread-safe.
+// micro-batch (SmoothCache's rel_l1_loss). Not thread-safe.
 class BranchChanges {
  public:
-  // Throws InputError unless all three are >= 1.
+  // Throws InputError unless evaluations and lookahead are >= 1 and units are two for each block.
   BranchChanges(int evaluations, int units, int lookahead);
 
   [[nodiscard]] int evaluations() const { return evaluations_; }
@@ -47,7 +47,6 @@ class BranchChanges {
   int evaluations_;
   int units_;
   int lookahead_;
-  mutable std::mutex mutex_;
   std::vector<Mean> means_;
 };
 
@@ -60,10 +59,11 @@ class MeasureChanges final : public CachePolicy {
   [[nodiscard]] std::optional<CachePlan> plan(const RunShape&) const override { return {}; }
   // Throws InputError for a run of other evaluations or units than the table's.
   [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape& shape, CacheStore& store,
-                                                const Recall& recall) const override;
+                                                const Recall* recall) const override;
 
  private:
   BranchChanges& changes_;
+  std::shared_ptr<std::mutex> adding_ = std::make_shared<std::mutex>();  // runs share it
 };
 
 }  // namespace l2c

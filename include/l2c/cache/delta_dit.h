@@ -34,7 +34,8 @@ class DeltaDiT final : public CachePolicy {
   // blocks than the model has.
   [[nodiscard]] std::optional<CachePlan> plan(const RunShape& shape) const override;
   [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape& shape, CacheStore& store,
-                                                const Recall& recall) const override;
+                                                const Recall* recall) const override;
+  [[nodiscard]] int most_stored(const RunShape& shape, const Recall* recall) const override;
   [[nodiscard]] const DeltaDiTOptions& options() const { return options_; }
 
  private:

@@ -36,7 +36,8 @@ class FirstBlockCache final : public CachePolicy {
   [[nodiscard]] std::optional<CachePlan> plan(const RunShape& shape) const override;
   // Throws InputError for a model without more blocks than are always computed.
   [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape& shape, CacheStore& store,
-                                                const Recall& recall) const override;
+                                                const Recall* recall) const override;
+  [[nodiscard]] int most_stored(const RunShape& shape, const Recall* recall) const override;
   [[nodiscard]] const FirstBlockOptions& options() const { return options_; }
 
  private:

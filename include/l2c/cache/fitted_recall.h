@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -46,9 +47,6 @@ class BranchProducts {
   // to that of `wanted`; one each. A little ridge keeps outputs that are nearly alike from weights
   // that cancel. All 0 where nothing was measured.
   [[nodiscard]] std::vector<double> fit(int unit, const std::vector<int>& known, int wanted) const;
-  // The mean square of what fit() leaves, of that of the wanted output itself: 0 (nothing is left)
-  // to 1. 0 where nothing was measured.
-  [[nodiscard]] double residual(int unit, const std::vector<int>& known, int wanted) const;
 
  private:
   [[nodiscard]] std::size_t at(int unit, int a, int b) const;
@@ -83,7 +81,8 @@ class FittedRecall final : public Recall {
 };
 
 // Computes everything and adds the products of each run to `products`, which outlives all runs. Of
-// large branches a part of the elements, evenly spread, stands for all of them.
+// large branches a part of the elements, evenly spread, stands for all of them. Its runs may go on
+// at the same time; read the products when they have ended.
 class MeasureProducts final : public CachePolicy {
  public:
   explicit MeasureProducts(BranchProducts& products) : products_(products) {}
@@ -91,10 +90,11 @@ class MeasureProducts final : public CachePolicy {
   [[nodiscard]] std::optional<CachePlan> plan(const RunShape&) const override { return {}; }
   // Throws InputError for a run of other evaluations or units than the products'.
   [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape& shape, CacheStore& store,
-                                                const Recall& recall) const override;
+                                                const Recall* recall) const override;
 
  private:
   BranchProducts& products_;
+  std::shared_ptr<std::mutex> adding_ = std::make_shared<std::mutex>();  // runs share it
 };
 
 }  // namespace l2c

@@ -62,7 +62,8 @@ class CachePlan {
 
   // Reused branches give what `recall` makes of the values computed before: in the evaluations of
   // `shape`, which are the plan's. For after the last reuse(), which goes back to the latest value.
-  // Throws InputError when shape has another number of evaluations.
+  // Throws InputError when shape has another number of evaluations, and when the recall does not
+  // fit the run; Error for a recall that does not give a weight for each value.
   void recall_by(const Recall& recall, const RunShape& shape);
 
   // What a reused branch gives, latest value first, no weight 0; empty where it is computed.
@@ -81,9 +82,9 @@ class CachePlan {
   [[nodiscard]] int peak_stored() const;
   // For policies that do not store every reused unit's own value, but one tensor of that size for
   // each of some ranges of blocks: they hold so many at a time, and with a forecast at most as many
-  // for each range as it looks back on. Throws InputError for less than 0.
+  // for each range as it looks back on. What terms() and last_reader() then say is no longer about
+  // what is stored. Goes back to the latest value. Throws InputError for less than 0.
   void hold_at_most(int tensors, int ranges);
-  [[nodiscard]] bool holds_fewer() const { return held_.has_value(); }  // hold_at_most() was called
 
   friend bool operator==(const CachePlan&, const CachePlan&) = default;
 
@@ -93,6 +94,9 @@ class CachePlan {
            static_cast<std::size_t>(unit);
   }
   [[nodiscard]] int last_computed(int before, int unit) const;
+  void forget_recall();
+  // Fills in one unit's terms and readers; whether they are the latest value throughout.
+  bool recall_unit(const Recall& recall, const RunShape& shape, int unit);
   int evaluations_ = 0;
   int units_ = 0;
   std::optional<int> held_;                     // unset: each reused unit has tensors of its own
@@ -101,6 +105,7 @@ class CachePlan {
   std::vector<std::uint8_t> reuse_;             // evaluations * units
   std::vector<std::uint8_t> cache_step_;        // evaluations
   std::vector<std::vector<RecallTerm>> terms_;  // like reuse_; empty: the latest value everywhere
+  std::vector<int> last_readers_;               // like reuse_; where there are terms_
 };
 
 }  // namespace l2c

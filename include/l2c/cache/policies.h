@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "l2c/cache/policy.h"
 #include "l2c/cache/router.h"
@@ -30,6 +31,10 @@ class EveryN final : public CachePolicy {
   int n_;
   int warm_up_;
 };
+
+// Which evaluations of a run are cache steps of a router with this RouterInfo::group: it is free to
+// reuse in them.
+std::vector<bool> router_cache_steps(int group, const RunShape& shape);
 
 // Learning-to-Cache (arXiv 2406.01733): an evaluation is full iff its spaced index
 // (Evaluation::row) is odd or nothing is stored yet; otherwise unit u is computed iff

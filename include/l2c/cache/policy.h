@@ -32,11 +32,17 @@ class CachePolicy {
   // The whole run's decisions, or nullopt when they depend on tensors. Throws InputError when the
   // policy does not fit the run (a router of another depth, another number of steps).
   [[nodiscard]] virtual std::optional<CachePlan> plan(const RunShape& shape) const = 0;
-  // Starts one run, in which reused values are `recall`'s; Latest leaves what plan() says. The
-  // default carries out plan(), storing only what a later evaluation reads; it throws Error when
-  // there is no plan or one of another size. `store` and `recall` outlive the returned object.
+  // Starts one run. What is reused is what `recall` makes of it; null: what the policy says (its
+  // plan, or the latest value). The default carries out plan(), storing only what a later
+  // evaluation reads; it throws Error when there is no plan or one of another size. Throws
+  // InputError when the recall does not fit the run. `store` and `recall` outlive the returned
+  // object.
   [[nodiscard]] virtual std::unique_ptr<CacheRun> start(const RunShape& shape, CacheStore& store,
-                                                        const Recall& recall) const;
+                                                        const Recall* recall) const;
+  // The most tensors of a branch's size and type that such a run holds at a time beside what a
+  // forward pass takes, for a memory limit; an upper bound. The default: what the plan keeps;
+  // without a plan, one for every unit.
+  [[nodiscard]] virtual int most_stored(const RunShape& shape, const Recall* recall) const;
 };
 
 }  // namespace l2c

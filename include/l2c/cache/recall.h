@@ -22,7 +22,7 @@ struct Moment {
 class Recall {
  public:
   virtual ~Recall() = default;
-  // As parse_recall() takes it: "taylor:1".
+  // Short, for tables: "taylor:1", "fitted:mine@2".
   [[nodiscard]] virtual std::string name() const = 0;
   // What it does, wherever files lie: for what is kept of runs and compared.
   [[nodiscard]] virtual std::string identity() const { return name(); }
@@ -67,8 +67,8 @@ class Taylor final : public Recall {
 // The barycentric formula with the weights of Chebyshev points of the second kind, 1/2, -1, 1, ...,
 // 1/2 (Berrut and Trefethen, "Barycentric Lagrange Interpolation", 2004, section 5), on the
 // evaluations where values are known: ChebBooster's idea. With two and three evenly spaced values
-// it is the straight line and the parabola through them; with more it bends less than the
-// polynomial would.
+// it is the straight line and the parabola through them. Other spacings may put a pole near the
+// wanted evaluation: the oldest values are left out until there is none.
 class Chebyshev final : public Recall {
  public:
   // Throws InputError unless order is 1 ... 8.
@@ -81,6 +81,14 @@ class Chebyshev final : public Recall {
  private:
   int order_;
 };
+
+// recall.weights(), for whoever adds up values: throws Error unless there is a value known and a
+// weight for each.
+std::vector<double> checked_weights(const Recall& recall, int unit, std::span<const Moment> known,
+                                    const Moment& now);
+
+// Throws InputError for a recall that does not know what ranges of blocks add (FittedRecall).
+void check_for_ranges(const Recall& recall);
 
 // "latest", "taylor:ORDER", "chebyshev:ORDER", "fitted:FILE" or "fitted:FILE@DEPTH" (2 unless
 // given, fitted_recall.h). Throws InputError for anything else, and what FittedRecall::load throws.

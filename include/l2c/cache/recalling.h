@@ -17,9 +17,10 @@ class Recalling final : public CachePolicy {
   Recalling(std::shared_ptr<const CachePolicy> policy, std::shared_ptr<const Recall> recall);
   [[nodiscard]] std::string name() const override;
   [[nodiscard]] std::optional<CachePlan> plan(const RunShape& shape) const override;
-  // Its own recall is in force, not the one given.
+  // Its own recall is in force, whatever is given.
   [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape& shape, CacheStore& store,
-                                                const Recall& recall) const override;
+                                                const Recall* recall) const override;
+  [[nodiscard]] int most_stored(const RunShape& shape, const Recall* recall) const override;
 
  private:
   std::shared_ptr<const CachePolicy> policy_;

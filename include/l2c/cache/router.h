@@ -28,11 +28,14 @@ struct RouterInfo {
   friend bool operator==(const RouterInfo&, const RouterInfo&) = default;
 };
 
+// What scores are held against where nobody says: the paper's threshold for DiT at 256 x 256.
+inline constexpr double paper_threshold = 0.1;
+
 class Router {
  public:
   // logits: rows * units, row by row; row r is in force at spaced timestep index r (0 = cleanest).
   // Throws InputError: no rows or units, an odd number of units, a count that does not match, a
-  // logit that is NaN or infinite.
+  // logit that is NaN or infinite, a group that is negative or 1.
   Router(int rows, int units, std::vector<float> logits, RouterInfo info = {},
          std::string source = "");
 
@@ -55,6 +58,10 @@ class Router {
   // Sigmoid of the logit, in fp32, as PyTorch computes it.
   [[nodiscard]] float score(int row, int unit) const;
   [[nodiscard]] const RouterInfo& info() const { return info_; }
+  // Its maker's, else the paper's.
+  [[nodiscard]] double recommended_threshold() const {
+    return info_.threshold.value_or(paper_threshold);
+  }
   // 32 hex digits of the logits and of the rule by which they are used.
   [[nodiscard]] std::string fingerprint() const;
   // The file it was read from, for messages; empty: made in memory.

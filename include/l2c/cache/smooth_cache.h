@@ -22,8 +22,9 @@ class SmoothCache final : public CachePolicy {
  public:
   using Schedule = std::map<std::string, std::vector<int>>;  // 1: computed, 0: reused
 
-  // Throws InputError: no entries, entries of other names, of different lengths, with other numbers
-  // than 0 and 1, or that reuse in the first evaluation. `source` begins the messages.
+  // Throws InputError: no entries, entries of other names, two for the same branches, of different
+  // lengths, with other numbers than 0 and 1, or that reuse in the first evaluation. `source`
+  // begins the messages.
   explicit SmoothCache(Schedule schedule, std::string source = "the schedule");
   // {"attn": [1, 0, ...], "mlp": [...]}. Throws InputError, with the file's name.
   static SmoothCache load(const std::filesystem::path& file);
@@ -41,7 +42,8 @@ class SmoothCache final : public CachePolicy {
  private:
   [[nodiscard]] const std::vector<int>* entry(int unit) const;
   Schedule schedule_;
-  std::string source_;
+  std::string source_;     // for messages
+  std::string file_name_;  // without folder and extension; empty: made in memory
 };
 
 }  // namespace l2c

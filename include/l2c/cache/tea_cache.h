@@ -38,7 +38,8 @@ class TeaCache final : public CachePolicy {
   // None: it decides as the run goes on.
   [[nodiscard]] std::optional<CachePlan> plan(const RunShape& shape) const override;
   [[nodiscard]] std::unique_ptr<CacheRun> start(const RunShape& shape, CacheStore& store,
-                                                const Recall& recall) const override;
+                                                const Recall* recall) const override;
+  [[nodiscard]] int most_stored(const RunShape& shape, const Recall* recall) const override;
   [[nodiscard]] const TeaCacheOptions& options() const { return options_; }
 
  private:

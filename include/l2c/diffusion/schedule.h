@@ -38,4 +38,12 @@ struct Schedule {
 
 Schedule make_schedule(std::string_view spacing);
 
+// How much the square of an error of epsilon matters in a DDIM step (eta 0) from spaced index i.
+// With sigma the noise in units of x_0, sqrt(1 / alphas_cumprod - 1), the step adds the error
+// times (sigma_i - sigma_next) to the sample. Later steps take it for noise and remove it as far
+// as it is small beside the noise that is still there, so its square counts over
+// sigma_next^2 + sigma_0^2 (sigma_0, what is left at the last step, so that its weight is 1).
+// Throws InputError for an i outside the schedule.
+double error_weight(const Schedule& schedule, int i);
+
 }  // namespace l2c

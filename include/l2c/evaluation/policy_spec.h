@@ -10,10 +10,6 @@
 
 namespace l2c {
 
-// What a router's scores are held against where neither file nor user says: the paper's threshold
-// for DiT at 256 x 256.
-inline constexpr double paper_threshold = 0.1;
-
 // One way to run a model.
 struct PolicySpec {
   std::string text;  // as it was given: "router:runs/a/router.safetensors@0.5"

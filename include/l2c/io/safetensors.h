@@ -16,6 +16,9 @@ namespace l2c::io {
 using Metadata = std::map<std::string, std::string>;
 using TensorMap = std::map<std::string, at::Tensor>;  // sorted by name, in byte order
 
+// "" when there is no such entry.
+std::string metadata_value(const Metadata& metadata, const std::string& name);
+
 // An open file: header parsed and checked, data mapped. Immutable; safe to share between threads.
 class SafetensorsFile {
  public:

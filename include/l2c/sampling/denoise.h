@@ -61,7 +61,7 @@ struct DenoiseResult {
 
 // The shape of a run over a schedule, for policies and plans.
 RunShape run_shape(int blocks, const Schedule& schedule, std::string sampler,
-                   std::string fingerprint = "");
+                   std::string fingerprint = "", const Guidance& guidance = {});
 
 // noise [N, C, H, W] fp32 and labels [N] int64 on the model's device. Runs the model from the
 // noisiest step to the cleanest. Throws InputError (the policy does not fit), Cancelled (checked

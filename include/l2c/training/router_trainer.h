@@ -50,7 +50,7 @@ struct RouterTrainingOptions {
   double clamp = 5;
   // A branch is reused when its score is not above it: written into the router's file as
   // recommended, and what progress and target_speedup count with.
-  double threshold = 0.1;
+  double threshold = paper_threshold;
   // Arithmetic of the model's passes: "fp32", or "bf16": autocast, the loss stays in fp32.
   std::string dtype = "fp32";
   // Mirrors each image with probability 1/2, as published. For pixels only: mirrored latents are
@@ -60,21 +60,24 @@ struct RouterTrainingOptions {
   std::int64_t save_every = 1000;   // iterations between checkpoints
   std::int64_t report_every = 100;  // iterations in a row of the curve and between progress calls
   OwnSampleOptions own_samples;     // used without a data set
+  // A router to start from instead of normally distributed logits; of another number of steps: its
+  // cache steps' logits are interpolated over the timesteps (router_for()). Needed again for a
+  // resume, which compares it. Empty: none.
+  std::string initial_router;
   // Not the published objective (pairs of a full and a cache step from a data set or own samples),
   // but whole runs of the sampler, from noise, in which each cache step goes on from what the ones
-  // before it did (router_trajectory.h): one iteration trains every row once, and no images are
-  // needed. The options below are for it alone.
+  // before it did (router_trajectory.h): one iteration trains every row once, and no images, no own
+  // samples are needed. The options below are for it alone.
   bool trajectory = false;
   // What reused branches give: parse_recall()'s text.
   std::string recall = "latest";
   // Which evaluations are bound to compute everything: RouterInfo::group. 0: the budget (lambda or
   // target_speedup) alone decides.
   int group = 2;
-  bool hard = false;    // the student decides as sampling does: TrajectoryOptions::hard
-  double guidance = 1;  // of the runs: classifier-free guidance scale; 1: off
-  // A router to start from instead of normally distributed logits; of another number of steps: its
-  // cache steps' logits are interpolated over the timesteps. Empty: none.
-  std::string initial_router;
+  bool hard = false;  // the student decides as sampling does: TrajectoryOptions::hard
+  // Of the runs: classifier-free guidance scale; 1: off. Guided runs drop no labels: half of their
+  // rows have the null label.
+  double guidance = 1;
 };
 
 struct RouterTrainingResult {

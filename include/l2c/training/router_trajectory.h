@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include "l2c/cache/plan.h"
 #include "l2c/cache/recall.h"
+#include "l2c/cache/router.h"
 #include "l2c/core/torch.h"
 #include "l2c/diffusion/schedule.h"
 #include "l2c/models/denoiser.h"
@@ -16,7 +16,7 @@ namespace l2c {
 // How a run is made.
 struct TrajectoryOptions {
   std::shared_ptr<const Recall> recall;  // what reused branches give; never null
-  double threshold = 0.1;                // a branch is computed when its score is above it
+  double threshold = paper_threshold;    // a branch is computed when its score is above it
   // false: the student mixes w * computed + (1 - w) * recalled with w the branch's score, as
   // published. true: it computes or recalls as the threshold says, which is what sampling does, and
   // the gradient passes to the score as if it had been mixed (straight-through).
@@ -29,21 +29,22 @@ struct TrajectoryOptions {
 struct TrajectoryStep {
   int evaluation = 0;
   int row = 0;
-  double mse = 0;         // between student and teacher, over the epsilon channels
+  double error = 0;       // error_weight() * mean square over the epsilon channels
   double weight_sum = 0;  // of the row's scores
 };
 
 // Samples from `noise` [N, C, S, S] and `labels` [N] with DDIM (eta 0) as a router decides. In the
-// evaluations that are no cache step of `frame`, whose reuses do not count, everything is computed.
-// In the others the full model at the same x is the teacher; the student's loss, mse + lambda *
-// (sum of the scores), adds its gradient to `logits(row)`: [units] fp32, a leaf that requires it.
-// Only the decisions of the step itself get one: what was stored before, and x, are constants. The
-// student's output is what the sampler goes on from, and the branches that it computed (by the
-// threshold) are what later steps recall. What the sampler does not read, the variance channels,
-// does not count. Throws InputError when frame and schedule have different numbers of evaluations,
-// and as Denoiser::forward does.
+// evaluations that are no cache steps (router_cache_steps()) everything is computed. In the others
+// the full model at the same x is the teacher; the student's loss, error_weight() *
+// mse + lambda * (sum of the scores), adds its gradient to `logits(row)`: [units] fp32, a leaf that requires it. Only the
+// decisions of the step itself get one: what was stored before, and x, are constants. The student's
+// output is what the sampler goes on from, and the branches that it computed (by the threshold) are
+// what later steps recall. What the sampler does not read, the variance channels, does not count.
+// Throws InputError: cache_steps for another number of evaluations or with the first one among
+// them, a recall that does not fit the run, guidance of a model that cannot be guided, and as
+// Denoiser::forward does.
 std::vector<TrajectoryStep> router_trajectory(
-    const Denoiser& model, const Schedule& schedule, const CachePlan& frame,
+    const Denoiser& model, const Schedule& schedule, const std::vector<bool>& cache_steps,
     const std::function<const at::Tensor&(int row)>& logits, double lambda, const at::Tensor& noise,
     const at::Tensor& labels, const TrajectoryOptions& options);
 
