@@ -48,5 +48,6 @@
 #include "l2c/sampling/request.h"
 #include "l2c/training/diffusion_options.h"
 #include "l2c/training/progress.h"
+#include "l2c/training/router_placement.h"
 #include "l2c/training/router_trainer.h"
 #include "l2c/training/settings.h"

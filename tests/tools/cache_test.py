@@ -91,12 +91,30 @@ class Cache(Case):
         self.assertEqual(made["two"], made["again"])
         self.assertEqual(len({full, made["latest"], made["two"], made["three"]}), 4)
         self.fails(2, "sample", *TINY, *FEW, "--steps", 9, "--cache-every", 2, "--recall", f"fitted:{fitted}",
-                   says="was fitted to 8 evaluations of 8 units, the run has 9 of 8")
+                   says="for 8 evaluations of 8 units, the run has 9 of 8")
+
+    def test_placed_steps(self):
+        router = self.folder / "placed.safetensors"
+        place = ["place-steps", *TINY, "--steps", 8, "--images", 2, "--cfg-scale", 2, "--threads", 1, "--out", router]
+        text = self.ok(*place, "--target-speedup", 2.2, "--dtype", "bf16", "--recall", "latest")
+        self.assertIn("computes everything in steps 0, ", text)
+        text = self.ok(*place, "--full-steps", 3, "--recall", "taylor:1")
+        self.assertIn(f"wrote {router}", text)
+        latents, stats = self.sample("own", "--router", router)
+        self.assertEqual((stats["steps"], stats["reused"]), (8, 5 * 8))
+        self.assertEqual(latents, self.sample("same", "--router", router, "--recall", "taylor:1")[0])
+        self.assertNotEqual(latents, self.sample("latest", "--router", router, "--recall", "latest")[0])
+        self.fails(2, *place, says="give one of them")
+        self.fails(2, *place, "--full-steps", 9, says="give 1 to 8")
+        self.fails(2, *place, "--target-speedup", 30, says="the largest possible")
+        self.fails(2, *place, "--full-steps", 3, "--recall", "newton", says="taylor:ORDER")
 
     def test_bad_input(self):
         plan = ["plan", "--arch", "DiT-S/8", "--steps", 10]
         self.fails(2, *plan, "--policy", "fast", says=["no such policy", "every:N,warm-up=W"])
         self.fails(2, *plan, "--policy", "steps:5", says="give --steps 5 instead")
+        self.fails(2, *plan, says="give --router, --cache-every or --policy")
+        self.fails(2, *plan, "--policy", "first-block:0.1", says=["decides while it samples", "sample --compare"])
         self.fails(2, *plan, "--recall", "taylor:1", says="needs something that reuses")
         self.fails(2, *plan, "--cache-every", 2, "--recall", "newton", says="taylor:ORDER")
         self.fails(2, *plan, "--cache-every", 2, "--policy", "every:2", says="--policy")

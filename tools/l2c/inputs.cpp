@@ -20,7 +20,8 @@ std::shared_ptr<const DiT> load_model(const ModelOptions& options) {
   const auto checkpoint = io::open_checkpoint(
       options.model, options.weights == "model" ? io::Weights::model : io::Weights::ema);
   return DiT::load(resolve_dit_config(options.arch, checkpoint), checkpoint,
-                   parse_device(options.device));
+                   parse_device(options.device),
+                   options.dtype == "bf16" ? at::kBFloat16 : at::kFloat);
 }
 
 std::shared_ptr<const DataSet> open_model_data(const std::string& path, const std::string& split,

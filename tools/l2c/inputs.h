@@ -15,6 +15,7 @@ struct ModelOptions {
   std::string arch;
   std::string weights = "ema";
   std::string device = "cpu";
+  std::string dtype = "fp32";  // or bf16: of the branches
 };
 // --model, --arch and --weights.
 void add_model_options(CLI::App& app, ModelOptions& options);

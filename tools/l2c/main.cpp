@@ -45,6 +45,7 @@ int run(int argc, char** argv) {
   add_bench(app);
   add_validate(app);
   add_train_router(app);
+  add_place_steps(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {

@@ -63,5 +63,6 @@
 #include "l2c/training/router_objective.h"
 #include "l2c/training/router_trajectory.h"
 #include "l2c/training/run_folder.h"
+#include "l2c/training/step_placement.h"
 #include "l2c/training/validation.h"
 #include "l2c/training/weight_average.h"
