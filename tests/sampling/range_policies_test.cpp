@@ -166,8 +166,8 @@ TEST(RangePoliciesStart, RefusesARecallOfBranches) {
   for (const auto& one : policies) {
     SCOPED_TRACE(one.name);
     const auto start = [&] { (void)one.policy->start(shape, store, &fitted); };
-    EXPECT_THAT(start, testing::ThrowsMessage<InputError>(
-                           testing::HasSubstr("fitted to single branches")));
+    EXPECT_THAT(
+        start, testing::ThrowsMessage<InputError>(testing::HasSubstr("fitted to single branches")));
   }
 }
 

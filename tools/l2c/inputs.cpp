@@ -16,12 +16,12 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
       ->capture_default_str();
 }
 
-std::shared_ptr<const DiT> load_model(const ModelOptions& options) {
+std::shared_ptr<const DiT> load_model(const ModelOptions& options,
+                                      std::optional<at::ScalarType> products) {
   const auto checkpoint = io::open_checkpoint(
       options.model, options.weights == "model" ? io::Weights::model : io::Weights::ema);
   return DiT::load(resolve_dit_config(options.arch, checkpoint), checkpoint,
-                   parse_device(options.device),
-                   options.dtype == "bf16" ? at::kBFloat16 : at::kFloat);
+                   parse_device(options.device), products);
 }
 
 std::shared_ptr<const DataSet> open_model_data(const std::string& path, const std::string& split,

@@ -3,6 +3,7 @@
 
 #include <CLI/App.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "l2c/datasets/dataset.h"
@@ -15,11 +16,12 @@ struct ModelOptions {
   std::string arch;
   std::string weights = "ema";
   std::string device = "cpu";
-  std::string dtype = "fp32";  // or bf16: of the branches
 };
 // --model, --arch and --weights.
 void add_model_options(CLI::App& app, ModelOptions& options);
-std::shared_ptr<const DiT> load_model(const ModelOptions& options);
+// With `products`, prepared for inference in that type; without, able to give gradients.
+std::shared_ptr<const DiT> load_model(const ModelOptions& options,
+                                      std::optional<at::ScalarType> products = {});
 
 // As a model with such inputs takes them: a folder's images are cropped, resized and turned gray or
 // coloured.

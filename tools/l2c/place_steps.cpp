@@ -24,6 +24,7 @@ struct PlaceStepsOptions {
   ModelOptions model;
   std::optional<int> steps;
   std::optional<int> threads;
+  std::string dtype = "fp32";
   std::string out;
   PlacementOptions placement;
 };
@@ -33,7 +34,8 @@ void place_steps(PlaceStepsOptions options) {
   const Interrupt interrupt;
   if (options.threads) set_threads(*options.threads);
   if (options.steps) options.placement.spacing = fmt::format("{}", *options.steps);
-  const auto model = load_model(options.model);
+  const auto model =
+      load_model(options.model, options.dtype == "bf16" ? at::kBFloat16 : at::kFloat);
   const auto placed = place_router(
       model, options.placement,
       [](int tried, double best) {
@@ -60,7 +62,7 @@ void add_place_steps(CLI::App& app) {
   add_model_options(*command, options->model);
   command->add_option("--device", options->model.device, "cpu, cuda or cuda:N")
       ->capture_default_str();
-  command->add_option("--dtype", options->model.dtype, "fp32 or bf16: of the model's passes")
+  command->add_option("--dtype", options->dtype, "fp32 or bf16: of the model's passes")
       ->check(CLI::IsMember({"fp32", "bf16"}))
       ->capture_default_str();
   auto* steps = command->add_option("--steps", options->steps, "DDIM steps the router is for");

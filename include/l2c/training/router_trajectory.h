@@ -36,13 +36,13 @@ struct TrajectoryStep {
 // Samples from `noise` [N, C, S, S] and `labels` [N] with DDIM (eta 0) as a router decides. In the
 // evaluations that are no cache steps (router_cache_steps()) everything is computed. In the others
 // the full model at the same x is the teacher; the student's loss, error_weight() *
-// mse + lambda * (sum of the scores), adds its gradient to `logits(row)`: [units] fp32, a leaf that requires it. Only the
-// decisions of the step itself get one: what was stored before, and x, are constants. The student's
-// output is what the sampler goes on from, and the branches that it computed (by the threshold) are
-// what later steps recall. What the sampler does not read, the variance channels, does not count.
-// Throws InputError: cache_steps for another number of evaluations or with the first one among
-// them, a recall that does not fit the run, guidance of a model that cannot be guided, and as
-// Denoiser::forward does.
+// mse + lambda * (sum of the scores), adds its gradient to `logits(row)`: [units] fp32, a leaf that
+// requires it. Only the decisions of the step itself get one: what was stored before, and x, are
+// constants. The student's output is what the sampler goes on from, and the branches that it
+// computed (by the threshold) are what later steps recall. What the sampler does not read, the
+// variance channels, does not count. Throws InputError: cache_steps for another number of
+// evaluations or with the first one among them, a recall that does not fit the run, guidance of a
+// model that cannot be guided, and as Denoiser::forward does.
 std::vector<TrajectoryStep> router_trajectory(
     const Denoiser& model, const Schedule& schedule, const std::vector<bool>& cache_steps,
     const std::function<const at::Tensor&(int row)>& logits, double lambda, const at::Tensor& noise,
