@@ -110,6 +110,11 @@ TEST(Npz, RefusesDamagedArrays) {
       refusal(
           npy("{'descr': '<f8', " + order + "'shape': (4000000000, 4000000000, 4000000000)}", "")),
       HasSubstr("impossible"));
+  // One extent of 0 makes no bytes, but the strides still overflow.
+  for (const char* shape : {"(0, 4000000000, 4000000000)", "(4000000000, 4000000000, 0)"}) {
+    EXPECT_THAT(refusal(npy("{'descr': '<f4', " + order + "'shape': " + shape + "}", "")),
+                HasSubstr("impossible"));
+  }
   EXPECT_THAT(refusal(npy("{'descr': '<f4', 'colour': 1}", "")), HasSubstr("unknown key 'colour'"));
   EXPECT_THAT(refusal(npy("{'descr': '<f4'", "")), HasSubstr("no .npy header near"));
   EXPECT_THAT(refusal(npy("{}", "", 4)), HasSubstr("version is 4"));
