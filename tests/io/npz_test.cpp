@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
+#include <zlib.h>
 
 #include <cstdlib>
 
@@ -145,6 +147,45 @@ TEST(Npz, RefusesADeflatedArrayThatClaimsTooMuch) {
   write_bytes(path, bytes);
   EXPECT_THAT(message_of([&] { (void)NpzFile::open(path).tensor("arr_0"); }),
               HasSubstr("cannot be as large as it says"));
+}
+
+// In bytes, since the process began.
+std::int64_t most_memory() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss * 1024;
+}
+
+TEST(Npz, UnpackingTakesMemoryForWhatIsThere) {
+  constexpr std::uint32_t claimed = 1000U << 20U;
+  std::string content(std::size_t{2} << 20U, '\0');
+  for (std::size_t i = 0; i < content.size(); ++i) {
+    content[i] = static_cast<char>(i * i >> 7U);
+  }
+  // Stored within the deflate stream: 2 MiB that could be as large as the header claims.
+  auto size = compressBound(content.size());
+  std::string packed_content(size, '\0');
+  ASSERT_EQ(compress2(reinterpret_cast<Bytef*>(packed_content.data()), &size,
+                      reinterpret_cast<const Bytef*>(content.data()), content.size(), 0),
+            Z_OK);
+  packed_content = packed_content.substr(2, size - 6);  // without zlib's own header and checksum
+  auto bytes = make_zip({{"x.npy", packed_content}});
+  const auto entry = bytes.rfind("PK\1\2");
+  bytes.replace(entry + 10, 2, packed(std::uint16_t{8}));
+  bytes.replace(entry + 24, 4, packed(claimed));
+  const auto path = test::scratch() / "a.npz";
+  write_bytes(path, bytes);
+  const auto before = most_memory();
+  EXPECT_THAT(message_of([&] { (void)NpzFile::open(path).tensor("x"); }),
+              HasSubstr("cannot be unpacked"));
+  EXPECT_LT(most_memory() - before, 200 << 20);
+  // The same stream with its true size is an array (of another kind, here).
+  bytes.replace(entry + 24, 4, packed(static_cast<std::uint32_t>(content.size())));
+  const auto checksum = crc32_z(0, reinterpret_cast<const Bytef*>(content.data()), content.size());
+  bytes.replace(entry + 16, 4, packed(static_cast<std::uint32_t>(checksum)));
+  write_bytes(path, bytes);
+  EXPECT_THAT(message_of([&] { (void)NpzFile::open(path).tensor("x"); }),
+              HasSubstr("no .npy array"));
 }
 
 // ---------------------------------------------------------------------------------------- writing
