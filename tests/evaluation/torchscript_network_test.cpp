@@ -9,10 +9,12 @@
 #include "l2c/io/safetensors.h"
 #include "l2c/io/torch_checkpoint.h"
 #include "support/golden.h"
+#include "support/messages.h"
 
 namespace l2c {
 namespace {
 
+using test::message_of;
 using testing::AllOf;
 using testing::HasSubstr;
 
@@ -34,16 +36,6 @@ at::Tensor pixels(std::int64_t count = 3) {
   return at::randint(0, 256, {count, 3, 8, 8}, generator).to(at::kFloat) / 127.5 - 1;
 }
 at::Tensor bytes_of(const at::Tensor& images) { return ((images + 1) * 127.5).round(); }
-
-template <typename Work>
-std::string message_of(Work work) {
-  try {
-    work();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 TEST(TorchScriptNetwork, TakesATensorOfFeatures) {
   const auto path = forward("y.mean([2, 3])");

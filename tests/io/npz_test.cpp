@@ -12,27 +12,19 @@
 #include "byte_files.h"
 #include "l2c/core/error.h"
 #include "support/golden.h"
+#include "support/messages.h"
 
 namespace l2c::io {
 namespace {
 
 using test::expect_equal;
 using test::make_zip;
+using test::message_of;
 using test::packed;
 using test::write_bytes;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-template <typename Work>
-std::string message_of(Work work) {
-  try {
-    work();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 // What tests/data/io/make_npz.py wrote.
 void expect_numpys_arrays(const NpzFile& file) {
