@@ -47,6 +47,7 @@ SampleSetOptions sample_set_of(const PolicySpec& spec, std::uint64_t seed,
   SampleSetOptions sampling{.request = request_of(spec, options),
                             .policy = spec.identity,
                             .images = options.images,
+                            .device = options.device,
                             .share = options.share};
   sampling.request.seed = seed;
   return sampling;

@@ -19,6 +19,7 @@
 #include "l2c/core/log.h"
 #include "l2c/io/claim.h"
 #include "l2c/io/folder_lock.h"
+#include "l2c/ops/cpu_isa.h"
 #include "l2c/sampling/planning.h"
 #include "shard.h"
 
@@ -283,7 +284,7 @@ TrainingSettings sample_set_settings(const Pipeline& pipeline, const SampleSetOp
   settings.add("model", model.fingerprint);
   settings.add("architecture", model.architecture);
   settings.add("classes", std::int64_t{model.num_classes});
-  if (model.dtype != "fp32") settings.add("dtype", model.dtype);
+  settings.add("dtype", model.dtype);
   settings.add("policy", options.policy);
   settings.add("seed", fmt::format("{}", request.seed));
   settings.add("steps", static_cast<std::int64_t>(shape.evaluations.size()));
@@ -296,7 +297,12 @@ TrainingSettings sample_set_settings(const Pipeline& pipeline, const SampleSetOp
   settings.add("batch_size", std::int64_t{request.batch_size});
   settings.add("batches_per_shard", std::int64_t{options.batches_per_shard});
   // Sums are split among threads: another number may change the last bit, and it changes the times.
-  settings.add("threads", std::int64_t{build_info().threads});
+  const auto machine = build_info();
+  settings.add("threads", std::int64_t{machine.threads});
+  // So do other kernels, ours and LibTorch's.
+  settings.add("device", options.device.substr(0, options.device.find(':')));
+  settings.add("instruction_set", ops::name(ops::cpu_isa()));
+  settings.add("libtorch_instruction_set", machine.cpu_capability);
   return settings;
 }
 

@@ -1,5 +1,6 @@
 #include "l2c/evaluation/sample_set.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -14,12 +15,14 @@
 #include "evaluation_support.h"
 #include "l2c/cache/policies.h"
 #include "l2c/cache/pricing.h"
+#include "l2c/core/build_info.h"
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
 #include "l2c/io/claim.h"
 #include "l2c/io/folder_lock.h"
 #include "l2c/io/npz.h"
 #include "l2c/io/safetensors.h"
+#include "l2c/ops/cpu_isa.h"
 #include "support/golden.h"
 #include "support/models.h"
 
@@ -208,6 +211,7 @@ TEST(SampleSet, RefusesAFolderOfOtherSettings) {
       {"eta: 0 in the folder, 0.5 now", [](auto& o) { o.request.eta = 0.5; }},
       {"batch_size: 4 in the folder, 5 now", [](auto& o) { o.request.batch_size = 5; }},
       {"batches_per_shard: 2 in the folder, 3 now", [](auto& o) { o.batches_per_shard = 3; }},
+      {"device: cpu in the folder, cuda now", [](auto& o) { o.device = "cuda:1"; }},
       {"policy: compute all in the folder, every 2 now",
        [](auto& o) {
          o.policy = "every 2";
@@ -224,6 +228,19 @@ TEST(SampleSet, RefusesAFolderOfOtherSettings) {
   EXPECT_THAT([&] { (void)SampleSet::sample(test::pixel_pipeline(2), small_options(8), folder); },
               testing::ThrowsMessage<InputError>(HasSubstr("model: ")));
   EXPECT_THAT(test::names_in(folder), ElementsAre("lock", "shard-00000.safetensors"));
+}
+
+TEST(SampleSet, SettingsSayWhatComputes) {
+  auto options = small_options();
+  const auto one = sample_set_settings(test::pixel_pipeline(), options).to_json();
+  EXPECT_THAT(one, HasSubstr(fmt::format("\"instruction_set\":\"{}\"", ops::name(ops::cpu_isa()))));
+  EXPECT_THAT(one, HasSubstr(fmt::format("\"libtorch_instruction_set\":\"{}\"",
+                                         build_info().cpu_capability)));
+  EXPECT_THAT(one, AllOf(HasSubstr("\"device\":\"cpu\""), HasSubstr("\"dtype\":\"fp32\"")));
+  options.device = "cuda";
+  const auto cuda = sample_set_settings(test::pixel_pipeline(), options);
+  options.device = "cuda:1";  // processes that share may each have a GPU of their own
+  EXPECT_EQ(cuda, sample_set_settings(test::pixel_pipeline(), options));
 }
 
 TEST(SampleSet, TellsOtherSettingsWithoutSampling) {

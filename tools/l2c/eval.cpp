@@ -134,6 +134,7 @@ void sample_only(const Pipeline& pipeline, const std::vector<PolicySpec>& polici
 
 void eval(EvalOptions options) {
   options.evaluation.request.steps = options.steps;
+  options.evaluation.device = options.load.device;
   check_options(options);
   for (const auto& file : {options.out, options.npz}) {
     if (!file.empty()) io::check_writable(file);

@@ -27,6 +27,7 @@ struct EvaluationOptions {
   std::vector<std::uint64_t> seeds{0};
   std::int64_t images = 5000;  // a policy and seed
   int timing_rounds = 9;
+  std::string device = "cpu";  // see SampleSetOptions::device
   QualityOptions quality;
   bool share = false;  // see SampleSetOptions::share
 };

@@ -22,6 +22,9 @@ struct SampleSetOptions {
   std::string policy = "compute all";  // what request.cache is: PolicySpec::identity
   std::int64_t images = 5000;
   int batches_per_shard = 4;  // micro-batches in one file
+  // What the pipeline was loaded for, as LoadOptions has it; images of a CPU and of a GPU differ in
+  // last bits, those of two GPUs of one machine do not count as different.
+  std::string device = "cpu";
   // Other calls, of any process, that share may sample in the folder at the same time: each takes
   // shards that nobody else works on, and returns when all are there.
   bool share = false;
