@@ -5,21 +5,25 @@
 #include <algorithm>
 #include <cctype>
 
+#include "l2c/core/hash.h"
 #include "l2c/sampling/planning.h"
 
 namespace l2c {
 
 namespace {
 
-// Names as folders: what is no letter, digit, '.' or '@' becomes '-'. Routers of the same name are
-// told apart by their fingerprint.
+// Names as folders: what is no letter, digit, '.' or '@' becomes '-'. Policies of one name (of
+// files in different places, say) are told apart by what they are; of those that compute everything
+// the name says all.
 std::string folder_name(const PolicySpec& spec) {
   std::string name = spec.name;
   for (char& c : name) {
     if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '.' && c != '@') c = '-';
   }
-  if (spec.router_fingerprint.empty()) return name;
-  return fmt::format("{}-{:.8}", name, spec.router_fingerprint);
+  if (!spec.reuses) return name;
+  Hash hash;
+  hash.text(spec.identity);
+  return fmt::format("{}-{:.8}", name, hash.hex());
 }
 
 }  // namespace

@@ -108,10 +108,10 @@ class EvalStandard(Case):
         line = [PROGRAM, *map(str, self.command("--share", "--samples-only", **settings))]
         victim, helper = (subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
                           for _ in range(2))
-        shards = self.folder / "work/every-2/seed-0"
         until = time.monotonic() + 60
-        while not list(shards.glob("shard-*.safetensors")) and time.monotonic() < until:
+        while not list((self.folder / "work").glob("every-2-*/seed-0/shard-*.safetensors")) and time.monotonic() < until:
             time.sleep(0.01)
+        shards, = (self.folder / "work").glob("every-2-*/seed-0")
         victim.kill()
         victim.communicate()
         error = helper.communicate(timeout=120)[1]
