@@ -22,6 +22,7 @@
 #include "l2c/ops/cpu_isa.h"
 #include "l2c/sampling/planning.h"
 #include "shard.h"
+#include "shared_folder.h"
 
 namespace l2c {
 
@@ -72,6 +73,17 @@ void check_settings(const Shard& shard, const TrainingSettings& settings, const 
                   folder.string(), fmt::join(differences, "; ")));
 }
 
+bool holds(const Shard& shard, std::int64_t first, std::int64_t count) {
+  return shard.first_image == first && shard.labels.size(0) == count;
+}
+
+// Those who share a folder make the same, so what they all write has one size.
+TrainingSettings shared_settings(const Pipeline& pipeline, const SampleSetOptions& options) {
+  auto settings = sample_set_settings(pipeline, options);
+  settings.add("images", options.images);
+  return settings;
+}
+
 // Brings one folder to completeness.
 class Work {
  public:
@@ -106,6 +118,20 @@ class Work {
     }
     return files;
   }
+
+  // The finished shard. Throws InputError when somebody replaced it meanwhile.
+  [[nodiscard]] Shard finished(std::int64_t first) const {
+    auto shard = read_shard(file_of(first));
+    check_settings(shard, settings_, folder_);
+    if (holds(shard, first, count_from(first))) return shard;
+    throw InputError(fmt::format(
+        "'{}' holds {} images from number {} on instead of {} from {}: something else writes into "
+        "the folder; stop it and sample again",
+        file_of(first).string(), shard.labels.size(0), shard.first_image, count_from(first),
+        first));
+  }
+
+  [[nodiscard]] std::int64_t shard_images() const { return shard_images_; }
 
   // Whether all that is there and whole has the settings of this call.
   void check() const {
@@ -143,8 +169,8 @@ class Work {
       return false;
     }
     check_settings(shard, settings_, folder_);
-    // The last shard of an earlier call that asked for fewer or more images.
-    return shard.first_image == first && shard.labels.size(0) == count_from(first);
+    // Not so: the last shard of an earlier call that asked for fewer or more images.
+    return holds(shard, first, count_from(first));
   }
 
   // Goes round over what is missing: what nobody claims is sampled, what others claim will be
@@ -166,7 +192,7 @@ class Work {
 
   // False: somebody else works on it.
   bool finish_shared(std::int64_t first, const io::FolderLock& lock) {
-    const auto claim = io::Claim::attempt(folder_ / "claims", first / shard_images_);
+    const auto claim = io::Claim::attempt(claims_file(folder_), first / shard_images_);
     if (!claim) return false;
     if (is_there(first)) {
       found_ += count_from(first);
@@ -318,17 +344,17 @@ SampleSet SampleSet::sample(const Pipeline& pipeline, const SampleSetOptions& op
                             const fs::path& folder, const SampleSetProgressFunction& progress,
                             std::stop_token stop) {
   check(pipeline, options, folder);  // what does not fit fails here, before the folder is made
-  const auto lock =
-      options.share ? io::FolderLock::shared(folder, "folder", "an evaluation that does not share")
-                    : io::FolderLock(folder, "folder", "another evaluation");
+  const auto lock = options.share ? share_folder(folder, shared_settings(pipeline, options), stop)
+                                  : io::FolderLock(folder, "folder", "another evaluation");
   if (!options.share) {
     lock.remove_partial_files([](std::string_view name) { return name.starts_with("shard-"); });
   }
   SampleSet set;
-  set.files_ = Work(pipeline, options, folder, progress, std::move(stop))(lock);
+  Work work(pipeline, options, folder, progress, std::move(stop));
+  set.files_ = work(lock);
   Collector collector;
-  for (const auto& file : set.files_) {
-    const auto shard = read_shard(file);
+  for (std::int64_t first = 0; first < options.images; first += work.shard_images()) {
+    const auto shard = work.finished(first);
     collector.add(shard);
     set.checksums_.push_back(shard.checksum);
     set.size_ += shard.labels.size(0);

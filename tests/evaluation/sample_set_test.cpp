@@ -305,10 +305,10 @@ TEST(SampleSet, IsMadeByManyWhoShare) {
     for (int i = 0; i < 3; ++i) threads.emplace_back(work);
   }
   EXPECT_EQ(sampled, 5) << "each shard once";
-  EXPECT_THAT(
-      test::names_in(folder),
-      ElementsAre("claims", "lock", "shard-00000.safetensors", "shard-00001.safetensors",
-                  "shard-00002.safetensors", "shard-00003.safetensors", "shard-00004.safetensors"));
+  EXPECT_THAT(test::names_in(folder),
+              ElementsAre("claims", "lock", "settings.json", "shard-00000.safetensors",
+                          "shard-00001.safetensors", "shard-00002.safetensors",
+                          "shard-00003.safetensors", "shard-00004.safetensors"));
 }
 
 TEST(SampleSet, ThoseWhoShareWaitForOneAnother) {
@@ -323,7 +323,52 @@ TEST(SampleSet, ThoseWhoShareWaitForOneAnother) {
   EXPECT_FALSE(fs::exists(folder / "shard-00000.safetensors"));
   claim.reset();  // he fails
   other.join();
-  EXPECT_THAT(test::names_in(folder), ElementsAre("claims", "lock", "shard-00000.safetensors"));
+  EXPECT_THAT(test::names_in(folder),
+              ElementsAre("claims", "lock", "settings.json", "shard-00000.safetensors"));
+}
+
+TEST(SampleSet, ThoseWhoShareMustWantTheSame) {
+  const auto folder = test::scratch();
+  auto options = small_options(20);
+  options.share = true;
+  auto fewer = options;
+  fewer.images = 10;  // its last shard would be a part of a shard of the others
+  int refusals = 0;
+  const auto set =
+      SampleSet::sample(test::pixel_pipeline(), options, folder, [&](const SampleSetProgress& at) {
+        if (at.images % 8 != 0) return;
+        ++refusals;
+        EXPECT_THAT([&] { (void)sample(fewer, folder); },
+                    testing::ThrowsMessage<InputError>(
+                        AllOf(HasSubstr("others share"), HasSubstr(folder.string()),
+                              HasSubstr("images: 20 in the folder, 10 now"))));
+      });
+  EXPECT_GT(refusals, 1);
+  EXPECT_EQ(set.fingerprint(), sample(small_options(20), test::scratch()).fingerprint());
+  // When they are gone, anybody may begin anew, and those who come then must want that.
+  EXPECT_EQ(sample(fewer, folder).size(), 10);
+  const auto others = io::FolderLock::shared(folder, "folder", "another evaluation");
+  EXPECT_EQ(sample(fewer, folder).size(), 10);
+  EXPECT_THROW((void)sample(options, folder), InputError);
+  std::ofstream(folder / "settings.json") << "no settings";
+  EXPECT_THAT([&] { (void)sample(fewer, folder); },
+              testing::ThrowsMessage<InputError>(HasSubstr("they do not say which")));
+}
+
+TEST(SampleSet, NoticesAShardOfAnotherSize) {
+  const auto folder = test::scratch();
+  const auto other = test::scratch();
+  (void)sample(small_options(10), other);
+  const auto replace = [&](const SampleSetProgress& at) {
+    if (at.images < 20) return;
+    fs::copy_file(other / "shard-00001.safetensors", folder / "shard-00001.safetensors",
+                  fs::copy_options::overwrite_existing);
+  };
+  EXPECT_THAT(
+      [&] { (void)SampleSet::sample(test::pixel_pipeline(), small_options(20), folder, replace); },
+      testing::ThrowsMessage<InputError>(
+          AllOf(HasSubstr("shard-00001.safetensors"),
+                HasSubstr("holds 2 images from number 8 on instead of 8 from 8"))));
 }
 
 TEST(SampleSet, SharingStopsWhileItWaits) {
@@ -341,11 +386,12 @@ TEST(SampleSet, SharingStopsWhileItWaits) {
 TEST(SampleSet, SharesOnlyWithThoseWhoShare) {
   const auto folder = test::scratch();
   auto options = small_options(8);
+  options.share = true;
+  (void)sample(options, folder);
   {
     const auto shared = io::FolderLock::shared(folder, "folder", "another evaluation");
-    EXPECT_THROW((void)sample(options, folder), InputError);
-    options.share = true;
     EXPECT_NO_THROW((void)sample(options, folder));
+    EXPECT_THROW((void)sample(small_options(8), folder), InputError);
   }
   const io::FolderLock alone(folder, "folder", "another evaluation");
   EXPECT_THAT([&] { (void)sample(options, folder); },
