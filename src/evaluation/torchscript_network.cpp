@@ -5,6 +5,7 @@
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/serialization/import.h>
 
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -84,6 +85,8 @@ struct TorchScriptNetwork::State {
     try {
       return callee.get_method("forward")({images}, options);
     } catch (const c10::OutOfMemoryError&) {
+      throw;
+    } catch (const std::bad_alloc&) {
       throw;
     } catch (const std::exception& error) {
       const auto why = reason(error);
@@ -184,6 +187,8 @@ TorchScriptNetwork::TorchScriptNetwork(const std::filesystem::path& path,
     state_ = std::make_unique<State>(State{
         .module = torch::jit::load(path.string(), where), .device = where, .file = path.string()});
   } catch (const c10::OutOfMemoryError&) {
+    throw;
+  } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& error) {
     throw InputError(fmt::format("'{}' is no TorchScript program that this LibTorch can load: {}",

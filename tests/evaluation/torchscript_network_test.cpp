@@ -144,6 +144,13 @@ TEST(TorchScriptNetwork, SaysWhatIsWrongWithAProgram) {
   EXPECT_THAT(refusal(program("def other(self, x):\n  return x\n")), HasSubstr("no forward"));
 }
 
+// 4 PiB: no address space has room for that.
+TEST(TorchScriptNetwork, ALackOfMemoryIsNoMistakeOfTheProgram) {
+  const TorchScriptNetwork network(forward("torch.zeros([1125899906842624]) + y.mean()"));
+  EXPECT_THAT(message_of<RunError>([&] { (void)network.extract(pixels()); }),
+              AllOf(HasSubstr("network.pt"), HasSubstr("out of memory for images [3, 3, 8, 8]")));
+}
+
 TEST(TorchScriptNetwork, RefusesWhatIsNoProgram) {
   const auto path = test::scratch() / "weights.safetensors";
   io::write_safetensors(path, {{"a", at::ones({2})}});
