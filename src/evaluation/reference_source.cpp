@@ -102,9 +102,15 @@ void ReferenceSource::check(const FeatureNetwork& network) const {
   if (kept_) return check_network(network, *kept_);
   if (!known_) return;
   if (network.knows_labels()) {
-    throw InputError(fmt::format(
-        "'{}' holds statistics of the Inception network: compare with it, or name images",
-        known_->source));
+    throw InputError(
+        data_ ? fmt::format("'{}' holds images and, with mu and sigma, statistics of the Inception "
+                            "network, which say nothing of a classifier's features: save the "
+                            "images alone (arr_0, arr_1) for the classifier, or compare with the "
+                            "Inception network",
+                            known_->source)
+              : fmt::format("'{}' holds statistics of the Inception network, and no images for a "
+                            "classifier: name images, or compare with the Inception network",
+                            known_->source));
   }
   check_known(*known_, network);
 }

@@ -183,6 +183,9 @@ TEST_F(ReferenceSourceTest, ImagesOfAnNpz) {
   test::expect_equal(reference.features, network_.extract(pixels.contiguous()).features,
                      "features");
   EXPECT_THAT(reference.data, HasSubstr("batch.npz"));
+  // A classifier's features have nothing to do with the statistics, whatever images are there.
+  EXPECT_THAT(message_of([&] { ReferenceSource::open(path).check(test::QuadrantNetwork()); }),
+              AllOf(HasSubstr("batch.npz"), HasSubstr("holds images and"), HasSubstr("arr_0")));
 }
 
 TEST_F(ReferenceSourceTest, AFolderOfImagesAndWhatWasKeptOfIt) {
@@ -213,7 +216,7 @@ TEST_F(ReferenceSourceTest, AFolderOfImagesAndWhatWasKeptOfIt) {
 TEST_F(ReferenceSourceTest, RefusesWhatDoesNotFit) {
   const auto path = statistics_file(measured_);
   EXPECT_THAT(message_of([&] { ReferenceSource::open(path).check(test::QuadrantNetwork()); }),
-              HasSubstr("statistics of the Inception network"));
+              AllOf(HasSubstr("statistics of the Inception network"), HasSubstr("no images")));
   const auto write = [](const at::Tensor& mu, const at::Tensor& sigma) {
     const auto other = test::scratch() / "other.npz";
     io::NpzWriter file(other);
