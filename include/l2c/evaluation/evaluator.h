@@ -89,6 +89,10 @@ void check_evaluation(const Pipeline& pipeline, const FeatureNetwork& network, c
                       const std::vector<PolicySpec>& policies, const EvaluationOptions& options,
                       const std::filesystem::path& work);
 
+// The part of check_evaluation() that is about the images alone: policies, seeds and folders.
+void check_samples(const Pipeline& pipeline, const std::vector<PolicySpec>& policies,
+                   const EvaluationOptions& options, const std::filesystem::path& work);
+
 // The images that are timed at once: a batch, or fewer where a policy makes fewer in all.
 std::int64_t timing_batch(const EvaluationOptions& options);
 
