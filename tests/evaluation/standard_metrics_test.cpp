@@ -255,6 +255,7 @@ TEST_F(ReferenceSourceTest, TheReportShowsWhatWasMeasured) {
   EXPECT_GT(policy["spatial_frechet"]["mean"].get<double>(), 0);
   EXPECT_GT(policy["seeds"][0]["inception_score_whole"].get<double>(), 1);
   EXPECT_FALSE(json["reference"].contains("accuracy"));
+  EXPECT_TRUE(json["reference"]["images"].is_null()) << "the file does not say how many";
   const auto table = report_table(report);
   EXPECT_THAT(table, AllOf(HasSubstr("spatial Fréchet"), HasSubstr("inception (one)")));
   EXPECT_THAT(table, testing::Not(HasSubstr("KID")));
