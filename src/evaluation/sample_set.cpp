@@ -21,6 +21,7 @@
 #include "l2c/io/folder_lock.h"
 #include "l2c/ops/cpu_isa.h"
 #include "l2c/sampling/planning.h"
+#include "sampling_settings.h"
 #include "shard.h"
 #include "shared_folder.h"
 
@@ -315,11 +316,10 @@ TrainingSettings sample_set_settings(const Pipeline& pipeline, const SampleSetOp
   settings.add("seed", fmt::format("{}", request.seed));
   settings.add("steps", static_cast<std::int64_t>(shape.evaluations.size()));
   settings.add("spacing", shape.spacing);
-  settings.add("sampler", std::string(request.sampler == SamplerKind::ddim ? "ddim" : "ddpm"));
+  settings.add("sampler", name_of(request.sampler));
   settings.add("eta", request.eta);
   settings.add("guidance", request.guidance);
-  settings.add("guidance_channels",
-               std::string(request.guidance_channels == GuidanceChannels::all ? "all" : "three"));
+  settings.add("guidance_channels", name_of(request.guidance_channels));
   settings.add("batch_size", std::int64_t{request.batch_size});
   settings.add("batches_per_shard", std::int64_t{options.batches_per_shard});
   // Sums are split among threads: another number may change the last bit, and it changes the times.
