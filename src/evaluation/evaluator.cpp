@@ -124,7 +124,10 @@ class Comparison {
         },
         stop_);
     result.full = timings.front();
-    for (std::size_t k = 0; k < policies_.size(); ++k) result.policies[k].timing = timings[k + 1];
+    auto next = timings.begin() + 1;
+    for (auto& policy : result.policies) {
+      policy.timing = is_baseline(policy.spec, options_) ? result.full : *next++;
+    }
   }
 
   void report(const std::string& doing, std::int64_t done, std::int64_t of, double seconds) const {

@@ -62,6 +62,14 @@ std::filesystem::path folder_of(const PolicySpec& spec, std::uint64_t seed,
   return work / folder_name(spec) / fmt::format("seed-{}", seed);
 }
 
+bool is_baseline(const PolicySpec& spec, const EvaluationOptions& options) {
+  if (spec.reuses) return false;
+  const auto request = request_of(spec, options);
+  const auto own = plan_shape(1, request.spacing, request.steps, "");
+  const auto all = plan_shape(1, options.request.spacing, options.request.steps, "");
+  return own.evaluations.size() == all.evaluations.size() && own.spacing == all.spacing;
+}
+
 std::int64_t timing_batch(const EvaluationOptions& options) {
   return std::min<std::int64_t>(options.request.batch_size, options.images);
 }
@@ -69,7 +77,9 @@ std::int64_t timing_batch(const EvaluationOptions& options) {
 std::vector<Request> timing_requests(const std::vector<PolicySpec>& policies,
                                      const EvaluationOptions& options, int num_classes) {
   std::vector<Request> requests{request_of(parse_policy_spec("full"), options)};
-  for (const auto& spec : policies) requests.push_back(request_of(spec, options));
+  for (const auto& spec : policies) {
+    if (!is_baseline(spec, options)) requests.push_back(request_of(spec, options));
+  }
   for (auto& request : requests) {
     for (std::int64_t i = 0; i < timing_batch(options); ++i) {
       request.labels.push_back(static_cast<int>(i % num_classes));

@@ -55,7 +55,9 @@ struct PolicyResult {
   Spread frechet, spatial_frechet, kid, precision, recall, inception_score, inception_score_whole,
       accuracy, seconds_per_image;
   Interval pooled_accuracy;  // over the images of all seeds; NaN likewise
-  Timing timing;  // in turn with all other policies; speedup against computing everything
+  // In turn with all other policies; speedup against computing everything in as many steps as the
+  // options have, and 1 where the policy is just that.
+  Timing timing;
   double ideal_speedup = 1;      // true MACs of computing everything in all steps / of what ran
   double computed_share = 1;     // branches computed, of those of computing everything in all steps
   std::int64_t cache_bytes = 0;  // peak of stored tensors for one image
