@@ -28,6 +28,18 @@ std::vector<double> column(const std::vector<SeedResult>& seeds, double Quality:
   return values;
 }
 
+// NaN where the network does not know the labels.
+Interval pooled_accuracy(const std::vector<SeedResult>& seeds) {
+  std::int64_t recognised = 0;
+  std::int64_t images = 0;
+  for (const auto& seed : seeds) {
+    if (std::isnan(seed.quality.accuracy.value)) return seed.quality.accuracy;
+    recognised += seed.quality.recognised;
+    images += seed.quality.images;
+  }
+  return share_interval(recognised, images);
+}
+
 void summarize(PolicyResult& result) {
   const auto& seeds = result.seeds;
   result.frechet = spread(column(seeds, &Quality::frechet));
@@ -39,18 +51,13 @@ void summarize(PolicyResult& result) {
   result.inception_score_whole = spread(column(seeds, &Quality::inception_score_whole));
   std::vector<double> accuracy;
   std::vector<double> seconds;
-  std::int64_t recognised = 0;
-  std::int64_t images = 0;
   for (const auto& seed : seeds) {
     accuracy.push_back(seed.quality.accuracy.value);
     seconds.push_back(seed.seconds_per_image);
-    recognised += seed.quality.recognised;
-    images += seed.quality.images;
   }
   result.accuracy = spread(accuracy);
   result.seconds_per_image = spread(seconds);
-  result.pooled_accuracy = share_interval(recognised, images);
-  if (std::isnan(result.accuracy.mean)) result.pooled_accuracy = seeds.front().quality.accuracy;
+  result.pooled_accuracy = pooled_accuracy(seeds);
 }
 
 class Comparison {

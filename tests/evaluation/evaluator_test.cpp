@@ -141,6 +141,36 @@ TEST_F(EvaluatorTest, TimesAllPoliciesInTurn) {
   EXPECT_GT(report.policies[0].timing.speedup, 2);
 }
 
+TEST_F(EvaluatorTest, ThePolicyThatIsTheBaselineIsTimedOnce) {
+  auto timed = options();
+  timed.seeds = {0};
+  for (const char* text : {"full", "steps:6"}) {
+    const auto report =
+        evaluate(pipeline_, network_, reference_,
+                 {parse_policy_spec("every:2"), parse_policy_spec(text)}, timed, test::scratch());
+    EXPECT_EQ(report.policies[1].timing.seconds, report.full.seconds) << text;
+    EXPECT_EQ(report.policies[1].timing.speedup, 1) << text;
+    EXPECT_NE(report.policies[0].timing.seconds, report.full.seconds);
+  }
+  EXPECT_EQ(timing_requests(policies(), timed, test::classes).size(),
+            4U);  // and "full" is the first
+  timed.request.steps.reset();
+  timed.request.spacing = "3,3";
+  EXPECT_FALSE(is_baseline(parse_policy_spec("steps:6"), timed)) << "spaced in another way";
+  EXPECT_TRUE(is_baseline(parse_policy_spec("full"), timed));
+}
+
+TEST_F(EvaluatorTest, PoolsTheAccuracyOfAllSeeds) {
+  const auto report = evaluate(pipeline_, network_, reference_, {parse_policy_spec("full")},
+                               options(), test::scratch());
+  const auto& policy = report.policies[0];
+  const auto expected =
+      share_interval(policy.seeds[0].quality.recognised + policy.seeds[1].quality.recognised, 40);
+  EXPECT_EQ(policy.pooled_accuracy.value, expected.value);
+  EXPECT_EQ(policy.pooled_accuracy.low, expected.low);
+  EXPECT_EQ(policy.pooled_accuracy.high, expected.high);
+}
+
 TEST_F(EvaluatorTest, ASecondCallSamplesNothing) {
   const auto work = test::scratch();
   const auto first = run(options(), work);
