@@ -207,8 +207,8 @@ void add_inputs(CLI::App& app, EvalOptions& options) {
   app.add_option("--classifier", options.classifier,
                  "what train-classifier wrote: gives features and judges labels");
   app.add_option("--inception", options.inception,
-                 "instead: the Inception network of FID, as pytorch-fid's weights file or as a "
-                 "TorchScript program (see docs/evaluation.md)");
+                 "instead: the Inception network of FID, as pytorch-fid's weights saved again (see "
+                 "docs/evaluation.md) or as a TorchScript program");
   app.add_option("--inception-input", options.inception_input,
                  "how images are resized for these weights: pytorch-fid, or tensorflow as ADM's "
                  "evaluator")
@@ -279,7 +279,7 @@ void add_eval(CLI::App& app) {
       "    --data /usr/share/datasets/fashion-mnist --cfg-scale 1.5 --threads 1 \\\n"
       "    --policy full steps:14 every:2 router:router20.safetensors@0.5 \\\n"
       "    --work eval-images --out eval.json\n"
-      "  l2c eval --model pixels.safetensors --inception pt_inception-2015-12-05-6726825d.pth \\\n"
+      "  l2c eval --model pixels.safetensors --inception inception.pth \\\n"
       "    --reference VIRTUAL_imagenet64_labeled.npz --inception-input tensorflow \\\n"
       "    --policy full --images 50000 --seeds 0 --npz samples.npz --work work --out fid.json");
   command->callback([options] { eval(*options); });
