@@ -93,6 +93,16 @@ bool is_file(const fs::path& path) {
       folder.string(), images ? ", but images" : ""));
 }
 
+// Whether its images or its folders are meant, nobody can know.
+[[noreturn]] void images_beside_folders(const fs::path& folder, std::int64_t images,
+                                        const std::vector<std::string>& folders) {
+  throw InputError(fmt::format(
+      "'{}' holds {} images and, beside them, {} folders (the first is '{}'): move the folders "
+      "elsewhere for the images to count, or the images for class folders, or name one of the "
+      "folders",
+      folder.string(), images, folders.size(), folders.front()));
+}
+
 void list_class(const fs::path& folder, int label, ImageListing& listing, PassedOver& others) {
   const std::size_t before = listing.files.size();
   for (std::string& name : entry_names(folder)) {
@@ -110,12 +120,17 @@ void list_class(const fs::path& folder, int label, ImageListing& listing, Passed
 ImageListing list_images(const fs::path& folder, bool need_classes) {
   ImageListing listing;
   PassedOver others;
+  std::int64_t images = 0;
   for (std::string& name : entry_names(folder)) {
     if (is_folder(folder / name)) {
       listing.class_names.push_back(std::move(name));
     } else {
+      if (has_image_name(name)) ++images;
       others.add(folder / name);
     }
+  }
+  if (!need_classes && images > 0 && !listing.class_names.empty()) {
+    images_beside_folders(folder, images, listing.class_names);
   }
   if (listing.class_names.empty()) {
     if (need_classes || others.count == 0) no_classes(folder, others);

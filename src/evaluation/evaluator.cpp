@@ -22,21 +22,22 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// What check_evaluation() knows of the data, from what is kept of them.
-DataInfo data_of(const ReferenceStatistics& reference) {
-  return {.description = reference.data,
-          .fingerprint = reference.data_fingerprint,
-          .size = reference.features.size(0),
-          .channels = reference.channels,
-          .image_size = reference.image_size,
-          .num_classes = reference.num_classes,
-          .class_names = {}};
-}
-
 std::vector<double> column(const std::vector<SeedResult>& seeds, double Quality::*number) {
   std::vector<double> values;
   for (const auto& seed : seeds) values.push_back(seed.quality.*number);
   return values;
+}
+
+// NaN where the network does not know the labels.
+Interval pooled_accuracy(const std::vector<SeedResult>& seeds) {
+  std::int64_t recognised = 0;
+  std::int64_t images = 0;
+  for (const auto& seed : seeds) {
+    if (std::isnan(seed.quality.accuracy.value)) return seed.quality.accuracy;
+    recognised += seed.quality.recognised;
+    images += seed.quality.images;
+  }
+  return share_interval(recognised, images);
 }
 
 void summarize(PolicyResult& result) {
@@ -50,18 +51,13 @@ void summarize(PolicyResult& result) {
   result.inception_score_whole = spread(column(seeds, &Quality::inception_score_whole));
   std::vector<double> accuracy;
   std::vector<double> seconds;
-  std::int64_t recognised = 0;
-  std::int64_t images = 0;
   for (const auto& seed : seeds) {
     accuracy.push_back(seed.quality.accuracy.value);
     seconds.push_back(seed.seconds_per_image);
-    recognised += seed.quality.recognised;
-    images += seed.quality.images;
   }
   result.accuracy = spread(accuracy);
   result.seconds_per_image = spread(seconds);
-  result.pooled_accuracy = share_interval(recognised, images);
-  if (std::isnan(result.accuracy.mean)) result.pooled_accuracy = seeds.front().quality.accuracy;
+  result.pooled_accuracy = pooled_accuracy(seeds);
 }
 
 class Comparison {
@@ -135,7 +131,10 @@ class Comparison {
         },
         stop_);
     result.full = timings.front();
-    for (std::size_t k = 0; k < policies_.size(); ++k) result.policies[k].timing = timings[k + 1];
+    auto next = timings.begin() + 1;
+    for (auto& policy : result.policies) {
+      policy.timing = is_baseline(policy.spec, options_) ? result.full : *next++;
+    }
   }
 
   void report(const std::string& doing, std::int64_t done, std::int64_t of, double seconds) const {
@@ -185,7 +184,7 @@ EvaluationReport evaluate(const Pipeline& pipeline, const FeatureNetwork& networ
                           const fs::path& work, const EvaluationProgressFunction& progress,
                           std::stop_token stop) {
   check_network(network, reference);
-  check_evaluation(pipeline, network, data_of(reference), policies, options, work);
+  check_evaluation(pipeline, network, data_info(reference), policies, options, work);
   EvaluationReport report;
   with_our_errors("try a smaller batch size, or fewer images", [&] {
     report = Comparison(pipeline, network, reference, policies, options, work, progress,

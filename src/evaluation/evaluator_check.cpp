@@ -15,7 +15,7 @@ namespace l2c {
 
 namespace {
 
-void check_numbers(const EvaluationOptions& options, const DataInfo& data) {
+void check_seeds(const EvaluationOptions& options) {
   if (options.seeds.empty()) throw InputError("no seeds: give at least one");
   std::set<std::uint64_t> seeds;
   for (const auto seed : options.seeds) {
@@ -24,6 +24,9 @@ void check_numbers(const EvaluationOptions& options, const DataInfo& data) {
           fmt::format("seed {} is given twice: its images would count as two samples", seed));
     }
   }
+}
+
+void check_numbers(const EvaluationOptions& options, const DataInfo& data) {
   const int neighbour = options.quality.neighbour;
   if (neighbour < 1) {
     throw InputError(
@@ -69,18 +72,24 @@ void check_policies(const std::vector<PolicySpec>& policies, const EvaluationOpt
 
 }  // namespace
 
-void check_evaluation(const Pipeline& pipeline, const FeatureNetwork& network, const DataInfo& data,
-                      const std::vector<PolicySpec>& policies, const EvaluationOptions& options,
-                      const std::filesystem::path& work) {
-  check_numbers(options, data);
-  const auto& model = pipeline.summary();
-  check_kind(model, data, network.knows_labels());
+void check_samples(const Pipeline& pipeline, const std::vector<PolicySpec>& policies,
+                   const EvaluationOptions& options, const std::filesystem::path& work) {
+  check_seeds(options);
   check_policies(policies, options);
   for (const auto& spec : policies) {
     for (const auto seed : options.seeds) {
       SampleSet::check(pipeline, sample_set_of(spec, seed, options), folder_of(spec, seed, work));
     }
   }
+}
+
+void check_evaluation(const Pipeline& pipeline, const FeatureNetwork& network, const DataInfo& data,
+                      const std::vector<PolicySpec>& policies, const EvaluationOptions& options,
+                      const std::filesystem::path& work) {
+  check_numbers(options, data);
+  const auto& model = pipeline.summary();
+  check_kind(model, data, network.knows_labels());
+  check_samples(pipeline, policies, options, work);
   for (const auto& request : timing_requests(policies, options, model.num_classes)) {
     (void)pipeline.plan(request);
   }

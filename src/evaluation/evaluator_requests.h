@@ -20,7 +20,10 @@ SampleSetOptions sample_set_of(const PolicySpec& spec, std::uint64_t seed,
 std::filesystem::path folder_of(const PolicySpec& spec, std::uint64_t seed,
                                 const std::filesystem::path& work);
 
-// Computing everything first, then the policies: one batch each, as sampling has it.
+// Whether the policy is what all are timed against: everything computed, in the options' steps.
+bool is_baseline(const PolicySpec& spec, const EvaluationOptions& options);
+
+// The baseline first, then the policies that are another run: one batch each, as sampling has it.
 std::vector<Request> timing_requests(const std::vector<PolicySpec>& policies,
                                      const EvaluationOptions& options, int num_classes);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "inception_layers.h"
@@ -12,6 +13,7 @@
 #include "l2c/core/torch_errors.h"
 #include "l2c/evaluation/torchscript_network.h"
 #include "l2c/io/checkpoint.h"
+#include "l2c/io/torch_checkpoint.h"
 #include "l2c/models/weights.h"
 #include "pixel_blocks.h"
 
@@ -84,11 +86,12 @@ Inception::Inception(const io::TensorMap& weights, const std::filesystem::path& 
   check_weights(StoredWeights(kept, where.string()), inception_shapes(),
                 "the Inception network of FID (pytorch-fid's names)", [] {
                   return std::string(
-                      "take pytorch-fid's pt_inception-2015-12-05-6726825d.pth: torchvision's own "
-                      "weights are another network");
+                      "take pytorch-fid's pt_inception-2015-12-05-6726825d.pth, saved again as "
+                      "docs/evaluation.md says: torchvision's own weights are another network");
                 });
+  // 2: spatial features in the order of spatial_rows().
   fingerprint_ =
-      l2c::fingerprint(kept, fmt::format("Inception of FID, input {}", name_of(options.input)));
+      l2c::fingerprint(kept, fmt::format("Inception of FID, input {}, 2", name_of(options.input)));
   description_ = fmt::format("Inception-v3 of FID, images prepared as for {}: {} features",
                              name_of(options.input), inception_features);
   state_ = std::make_unique<const State>(
@@ -111,19 +114,22 @@ Features Inception::extract(const at::Tensor& pixels) const {
 
 std::shared_ptr<const FeatureNetwork> load_inception(const std::filesystem::path& path,
                                                      const InceptionOptions& options) {
-  if (looks_like_torchscript(path)) {
-    if (options.input != InceptionInput::pytorch_fid) {
-      throw InputError(fmt::format(
-          "'{}' is a TorchScript program, which prepares its images itself: leave the preparation "
-          "at its default",
-          path.string()));
-    }
-    return std::make_shared<const TorchScriptNetwork>(path, options.device);
+  const bool is_program = io::holds_torchscript(path);
+  if (is_program && options.input != InceptionInput::pytorch_fid) {
+    throw InputError(fmt::format(
+        "'{}' is a TorchScript program, which prepares its images itself: leave the preparation "
+        "at its default",
+        path.string()));
   }
-  const auto checkpoint = io::open_checkpoint(path);
+  std::optional<io::Checkpoint> checkpoint;
+  if (!is_program) checkpoint = io::open_checkpoint(path);
   std::shared_ptr<const FeatureNetwork> network;
   with_our_errors("close other programs, or take another device", [&] {
-    network = std::make_shared<const Inception>(checkpoint.tensors, path, options);
+    if (checkpoint) {
+      network = std::make_shared<const Inception>(checkpoint->tensors, path, options);
+    } else {
+      network = std::make_shared<const TorchScriptNetwork>(path, options.device);
+    }
   });
   return network;
 }

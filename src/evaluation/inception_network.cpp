@@ -6,15 +6,15 @@
 #include <utility>
 
 #include "inception_layers.h"
+#include "pixel_blocks.h"
 
 namespace l2c {
 
 namespace {
 
 constexpr double eps = 1e-3;  // of the batch normalizations
-// Of TensorFlow's "mixed_6/conv", as ADM's evaluator takes them: 7 * 17 * 17 numbers.
+// TensorFlow's "mixed_6/conv", of which ADM's evaluator takes 17 * 17 * 7 numbers.
 constexpr const char* spatial_block = "Mixed_6d";
-constexpr std::int64_t spatial_channels = 7;
 
 at::Tensor mean_pool(const at::Tensor& x) {
   return at::avg_pool2d(x, {3, 3}, {1, 1}, {1, 1}, /*ceil_mode=*/false,
@@ -102,9 +102,7 @@ InceptionOutput InceptionNetwork::operator()(const at::Tensor& pixels) const {
   for (const std::string block : {"Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"}) {
     x = grid17(x, block);
     // The block's first channels are those of its 1 x 1 convolution.
-    if (block == spatial_block) {
-      output.spatial = x.narrow(1, 0, spatial_channels).contiguous().flatten(1);
-    }
+    if (block == spatial_block) output.spatial = spatial_rows(x);
   }
   x = shrink17(x);
   x = grid8(x, "Mixed_7b", mean_pool(x));

@@ -55,4 +55,10 @@ Features in_blocks(const at::Tensor& pixels, std::int64_t most,
           .spatial = joined(parts, &Features::spatial)};
 }
 
+at::Tensor spatial_rows(const at::Tensor& activations) {
+  constexpr std::int64_t most = 7;
+  const auto channels = std::min(most, activations.size(1));
+  return activations.narrow(1, 0, channels).permute({0, 2, 3, 1}).flatten(1).contiguous();
+}
+
 }  // namespace l2c

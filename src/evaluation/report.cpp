@@ -78,20 +78,21 @@ Json json_of(const PolicyResult& result) {
   return json;
 }
 
-Json model_json(const ModelSummary& model) {
-  return {{"architecture", model.architecture},
-          {"fingerprint", model.fingerprint},
-          {"channels", model.channels},
-          {"size", model.size},
-          {"classes", model.num_classes}};
+Json model_json(const EvaluationReport& report) {
+  const ModelSummary& model = report.model;
+  return {{"architecture", model.architecture}, {"fingerprint", model.fingerprint},
+          {"channels", model.channels},         {"size", model.size},
+          {"classes", model.num_classes},       {"dtype", model.dtype},
+          {"device", report.options.device}};
 }
 
 Json reference_json(const ReferenceStatistics& reference) {
   Json json{{"data", reference.data},
             {"data_fingerprint", reference.data_fingerprint},
             {"fingerprint", fingerprint(reference)},
-            {"images", reference.gaussian.rows},
+            {"images", nullptr},
             {"subset", reference.features.size(0)}};
+  if (reference.gaussian.rows > 0) json["images"] = reference.gaussian.rows;
   if (reference.knows_labels && reference.gaussian.rows > 0) {
     json["recognised"] = reference.recognised;
     json["accuracy"] = json_of(share_interval(reference.recognised, reference.gaussian.rows));
@@ -119,7 +120,7 @@ Json settings_json(const EvaluationReport& report) {
 std::string report_json(const EvaluationReport& report, const std::string& command) {
   Json json;
   if (!command.empty()) json["command"] = command;
-  json["model"] = model_json(report.model);
+  json["model"] = model_json(report);
   json["network"] = {{"description", report.network}, {"fingerprint", report.network_fingerprint}};
   json["reference"] = reference_json(report.reference);
   json["settings"] = settings_json(report);

@@ -19,8 +19,11 @@
 #include "l2c/core/log.h"
 #include "l2c/io/claim.h"
 #include "l2c/io/folder_lock.h"
+#include "l2c/ops/cpu_isa.h"
 #include "l2c/sampling/planning.h"
+#include "sampling_settings.h"
 #include "shard.h"
+#include "shared_folder.h"
 
 namespace l2c {
 
@@ -71,6 +74,17 @@ void check_settings(const Shard& shard, const TrainingSettings& settings, const 
                   folder.string(), fmt::join(differences, "; ")));
 }
 
+bool holds(const Shard& shard, std::int64_t first, std::int64_t count) {
+  return shard.first_image == first && shard.labels.size(0) == count;
+}
+
+// Those who share a folder make the same, so what they all write has one size.
+TrainingSettings shared_settings(const Pipeline& pipeline, const SampleSetOptions& options) {
+  auto settings = sample_set_settings(pipeline, options);
+  settings.add("images", options.images);
+  return settings;
+}
+
 // Brings one folder to completeness.
 class Work {
  public:
@@ -105,6 +119,20 @@ class Work {
     }
     return files;
   }
+
+  // The finished shard. Throws InputError when somebody replaced it meanwhile.
+  [[nodiscard]] Shard finished(std::int64_t first) const {
+    auto shard = read_shard(file_of(first));
+    check_settings(shard, settings_, folder_);
+    if (holds(shard, first, count_from(first))) return shard;
+    throw InputError(fmt::format(
+        "'{}' holds {} images from number {} on instead of {} from {}: something else writes into "
+        "the folder; stop it and sample again",
+        file_of(first).string(), shard.labels.size(0), shard.first_image, count_from(first),
+        first));
+  }
+
+  [[nodiscard]] std::int64_t shard_images() const { return shard_images_; }
 
   // Whether all that is there and whole has the settings of this call.
   void check() const {
@@ -142,8 +170,8 @@ class Work {
       return false;
     }
     check_settings(shard, settings_, folder_);
-    // The last shard of an earlier call that asked for fewer or more images.
-    return shard.first_image == first && shard.labels.size(0) == count_from(first);
+    // Not so: the last shard of an earlier call that asked for fewer or more images.
+    return holds(shard, first, count_from(first));
   }
 
   // Goes round over what is missing: what nobody claims is sampled, what others claim will be
@@ -165,7 +193,7 @@ class Work {
 
   // False: somebody else works on it.
   bool finish_shared(std::int64_t first, const io::FolderLock& lock) {
-    const auto claim = io::Claim::attempt(folder_ / "claims", first / shard_images_);
+    const auto claim = io::Claim::attempt(claims_file(folder_), first / shard_images_);
     if (!claim) return false;
     if (is_there(first)) {
       found_ += count_from(first);
@@ -283,20 +311,24 @@ TrainingSettings sample_set_settings(const Pipeline& pipeline, const SampleSetOp
   settings.add("model", model.fingerprint);
   settings.add("architecture", model.architecture);
   settings.add("classes", std::int64_t{model.num_classes});
-  if (model.dtype != "fp32") settings.add("dtype", model.dtype);
+  settings.add("dtype", model.dtype);
   settings.add("policy", options.policy);
   settings.add("seed", fmt::format("{}", request.seed));
   settings.add("steps", static_cast<std::int64_t>(shape.evaluations.size()));
   settings.add("spacing", shape.spacing);
-  settings.add("sampler", std::string(request.sampler == SamplerKind::ddim ? "ddim" : "ddpm"));
+  settings.add("sampler", name_of(request.sampler));
   settings.add("eta", request.eta);
   settings.add("guidance", request.guidance);
-  settings.add("guidance_channels",
-               std::string(request.guidance_channels == GuidanceChannels::all ? "all" : "three"));
+  settings.add("guidance_channels", name_of(request.guidance_channels));
   settings.add("batch_size", std::int64_t{request.batch_size});
   settings.add("batches_per_shard", std::int64_t{options.batches_per_shard});
   // Sums are split among threads: another number may change the last bit, and it changes the times.
-  settings.add("threads", std::int64_t{build_info().threads});
+  const auto machine = build_info();
+  settings.add("threads", std::int64_t{machine.threads});
+  // So do other kernels, ours and LibTorch's.
+  settings.add("device", options.device.substr(0, options.device.find(':')));
+  settings.add("instruction_set", ops::name(ops::cpu_isa()));
+  settings.add("libtorch_instruction_set", machine.cpu_capability);
   return settings;
 }
 
@@ -312,17 +344,17 @@ SampleSet SampleSet::sample(const Pipeline& pipeline, const SampleSetOptions& op
                             const fs::path& folder, const SampleSetProgressFunction& progress,
                             std::stop_token stop) {
   check(pipeline, options, folder);  // what does not fit fails here, before the folder is made
-  const auto lock =
-      options.share ? io::FolderLock::shared(folder, "folder", "an evaluation that does not share")
-                    : io::FolderLock(folder, "folder", "another evaluation");
+  const auto lock = options.share ? share_folder(folder, shared_settings(pipeline, options), stop)
+                                  : io::FolderLock(folder, "folder", "another evaluation");
   if (!options.share) {
     lock.remove_partial_files([](std::string_view name) { return name.starts_with("shard-"); });
   }
   SampleSet set;
-  set.files_ = Work(pipeline, options, folder, progress, std::move(stop))(lock);
+  Work work(pipeline, options, folder, progress, std::move(stop));
+  set.files_ = work(lock);
   Collector collector;
-  for (const auto& file : set.files_) {
-    const auto shard = read_shard(file);
+  for (std::int64_t first = 0; first < options.images; first += work.shard_images()) {
+    const auto shard = work.finished(first);
     collector.add(shard);
     set.checksums_.push_back(shard.checksum);
     set.size_ += shard.labels.size(0);

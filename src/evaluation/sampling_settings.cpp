@@ -4,15 +4,20 @@
 
 namespace l2c {
 
+const char* name_of(SamplerKind sampler) { return sampler == SamplerKind::ddim ? "ddim" : "ddpm"; }
+
+const char* name_of(GuidanceChannels channels) {
+  return channels == GuidanceChannels::all ? "all" : "three";
+}
+
 nlohmann::ordered_json sampling_settings(const Request& request) {
   const auto shape = plan_shape(1, request.spacing, request.steps, "");
-  return {
-      {"steps", shape.evaluations.size()},
-      {"spacing", shape.spacing},
-      {"sampler", request.sampler == SamplerKind::ddim ? "ddim" : "ddpm"},
-      {"eta", request.eta},
-      {"guidance", request.guidance},
-      {"guidance_channels", request.guidance_channels == GuidanceChannels::all ? "all" : "three"}};
+  return {{"steps", shape.evaluations.size()},
+          {"spacing", shape.spacing},
+          {"sampler", name_of(request.sampler)},
+          {"eta", request.eta},
+          {"guidance", request.guidance},
+          {"guidance_channels", name_of(request.guidance_channels)}};
 }
 
 }  // namespace l2c

@@ -6,6 +6,7 @@
 
 #include "bitmap_text.h"
 #include "scatter_layout.h"
+#include "scatter_walk.h"
 
 namespace l2c {
 
@@ -13,7 +14,6 @@ namespace {
 
 constexpr Colour white{255, 255, 255};
 constexpr Colour black{30, 30, 30};
-constexpr Colour faint{226, 226, 226};
 constexpr Colour gray{120, 120, 120};
 
 int whole(double value) { return static_cast<int>(std::lround(value)); }
@@ -42,41 +42,67 @@ double from_segment(double x, double y, const Spot& a, const Spot& b) {
   return std::hypot(x - a.x - along * dx, y - a.y - along * dy);
 }
 
-class Drawing {
+class BitmapPen : public ScatterPen {
  public:
-  explicit Drawing(const ScatterChart& chart)
-      : chart_(chart),
-        layout_(layout_of(chart, {.width = [](const std::string& t) { return text_width(t); },
-                                  .height = text_height})) {
-    bitmap_ = {.width = whole(layout_.width),
-               .height = whole(layout_.height),
-               .channels = 3,
-               .pixels = {}};
+  explicit BitmapPen(const ScatterLayout& layout)
+      : bitmap_{.width = whole(layout.width),
+                .height = whole(layout.height),
+                .channels = 3,
+                .pixels = {}} {
     bitmap_.pixels.assign(static_cast<std::size_t>(bitmap_.width) *
                               static_cast<std::size_t>(bitmap_.height) * white.size(),
                           white[0]);
   }
 
-  io::Bitmap operator()() {
-    axes();
-    lines();
-    for (const bool filled : {false, true}) {
-      for (std::size_t k = 0; k < chart_.points.size(); ++k) {
-        if (chart_.points[k].filled == filled) point(k);
-      }
+  io::Bitmap take() { return std::move(bitmap_); }
+
+  void text(const Spot& at, const std::string& words, Anchor anchor) override {
+    const double width = text_width(words);
+    const double before = anchor == Anchor::left ? 0 : anchor == Anchor::right ? width : width / 2;
+    draw_text(bitmap_, whole(at.x - before), whole(at.y), words, black);
+  }
+
+  void title(const Spot& at, const std::string& words) override { text(at, words, Anchor::left); }
+
+  // Upright and level ones take whole pixels: a soft edge would be a blur.
+  void line(const Spot& a, const Spot& b, double thickness, const Colour& colour) override {
+    const Spot low{.x = std::min(a.x, b.x), .y = std::min(a.y, b.y)};
+    if (a.x == b.x) {
+      fill(bitmap_, whole(low.x), whole(low.y), whole(thickness), whole(std::abs(a.y - b.y)),
+           colour);
+    } else if (a.y == b.y) {
+      fill(bitmap_, whole(low.x), whole(low.y), whole(std::abs(a.x - b.x)), whole(thickness),
+           colour);
+    } else {
+      segment(a, b, thickness, colour);
     }
-    for (const auto& placed : layout_.points) {
-      if (!placed.text.empty()) label(placed);
+  }
+
+  void dashes(double left, double right, double y) override {
+    for (double x = left; x < right; x += 14) {
+      fill(bitmap_, whole(x), whole(y), std::min(8, whole(right - x)), 2, gray);
     }
-    legend();
-    return std::move(bitmap_);
+  }
+
+  void joined(const std::vector<Spot>& spots) override {
+    for (std::size_t k = 1; k < spots.size(); ++k) segment(spots[k - 1], spots[k], 2.5, black);
+  }
+
+  void marker(Marker kind, const Spot& spot, const Colour& colour, bool filled,
+              const std::string&) override {
+    const Box box{
+        .left = spot.x - 10, .top = spot.y - 10, .right = spot.x + 10, .bottom = spot.y + 10};
+    const auto shape = [&](double radius) {
+      return [kind, spot, radius](double x, double y) {
+        return outside(kind, x - spot.x, y - spot.y, radius);
+      };
+    };
+    paint(box, white, shape(marker_radius + 1.5));
+    paint(box, colour, shape(marker_radius));
+    if (!filled) paint(box, white, shape(marker_radius - 2.4));
   }
 
  private:
-  void text(double left, double top, const std::string& words, const Colour& colour = black) {
-    draw_text(bitmap_, whole(left), whole(top), words, colour);
-  }
-
   // Paints where `distance` (x, y) from a shape is below 0, with a soft edge.
   template <typename Distance>
   void paint(const Box& box, const Colour& colour, const Distance& distance) {
@@ -103,105 +129,18 @@ class Drawing {
           [&](double x, double y) { return from_segment(x, y, a, b) - thickness / 2; });
   }
 
-  void marker(Marker kind, const Spot& spot, const Colour& colour, bool filled) {
-    const Box box{
-        .left = spot.x - 10, .top = spot.y - 10, .right = spot.x + 10, .bottom = spot.y + 10};
-    const auto shape = [&](double radius) {
-      return [kind, spot, radius](double x, double y) {
-        return outside(kind, x - spot.x, y - spot.y, radius);
-      };
-    };
-    paint(box, white, shape(marker_radius + 1.5));
-    paint(box, colour, shape(marker_radius));
-    if (!filled) paint(box, white, shape(marker_radius - 2.4));
-  }
-
-  void dashes(double left, double right, double y) {
-    for (double x = left; x < right; x += 14) {
-      fill(bitmap_, whole(x), whole(y), std::min(8, whole(right - x)), 2, gray);
-    }
-  }
-
-  void axes() {
-    const Box& plot = layout_.plot;
-    text(16, 16, chart_.title);
-    text(16, plot.top - 1.5 * text_height, chart_.y_label);
-    for (const auto& mark : layout_.x_marks) {
-      fill(bitmap_, whole(mark.at), whole(plot.top), 1, whole(plot.bottom - plot.top) + 6, faint);
-      text(mark.at - text_width(mark.text) / 2.0, plot.bottom + 9, mark.text);
-    }
-    for (const auto& mark : layout_.y_marks) {
-      fill(bitmap_, whole(plot.left) - 6, whole(mark.at), whole(plot.right - plot.left) + 6, 1,
-           faint);
-      text(plot.left - 12 - text_width(mark.text), mark.at - 8, mark.text);
-    }
-    fill(bitmap_, whole(plot.left), whole(plot.top), 1, whole(plot.bottom - plot.top), black);
-    fill(bitmap_, whole(plot.left), whole(plot.bottom), whole(plot.right - plot.left), 1, black);
-    text((plot.left + plot.right - text_width(chart_.x_label)) / 2, plot.bottom + 1.8 * text_height,
-         chart_.x_label);
-  }
-
-  void lines() {
-    if (layout_.level) dashes(layout_.plot.left, layout_.plot.right, *layout_.level);
-    for (std::size_t k = 1; k < chart_.line.size(); ++k) {
-      segment(layout_.points[chart_.line[k - 1]].spot, layout_.points[chart_.line[k]].spot, 2.5,
-              black);
-    }
-  }
-
-  void point(std::size_t number) {
-    const auto& placed = layout_.points[number];
-    const auto& series = chart_.series[chart_.points[number].series];
-    const Spot& spot = placed.spot;
-    if (placed.low != placed.high) {
-      fill(bitmap_, whole(spot.x), whole(placed.high), 2, whole(placed.low - placed.high),
-           series.colour);
-      for (const double end : {placed.low, placed.high}) {
-        fill(bitmap_, whole(spot.x) - 4, whole(end), 10, 2, series.colour);
-      }
-    }
-    if (placed.above) {
-      segment({spot.x, spot.y}, {spot.x, layout_.plot.top - 10}, 2, series.colour);
-      segment({spot.x - 5, layout_.plot.top - 5}, {spot.x, layout_.plot.top - 11}, 2,
-              series.colour);
-      segment({spot.x + 5, layout_.plot.top - 5}, {spot.x, layout_.plot.top - 11}, 2,
-              series.colour);
-    }
-    marker(series.marker, spot, series.colour, chart_.points[number].filled);
-  }
-
-  void label(const PlacedPoint& placed) {
-    if (placed.leader) segment(placed.spot, *placed.leader, 1, gray);
-    text(placed.box.left + 2, placed.box.top + 3, placed.text);
-  }
-
-  void legend() {
-    const double left = layout_.legend_left;
-    double top = layout_.plot.top;
-    const auto entry = [&](const std::string& name, const auto& sign) {
-      if (name.empty()) return;
-      sign(Spot{.x = left + 10, .y = top + 7});
-      text(left + 30, top, name);
-      top += text_height + 6;
-    };
-    for (const auto& series : chart_.series) {
-      entry(series.name, [&](const Spot& s) { marker(series.marker, s, series.colour, true); });
-    }
-    top += text_height;
-    entry(chart_.line_name,
-          [&](const Spot& s) { segment({s.x - 10, s.y}, {s.x + 10, s.y}, 2.5, black); });
-    entry(chart_.level_name, [&](const Spot& s) { dashes(s.x - 10, s.x + 12, s.y); });
-    entry(chart_.filled_name, [&](const Spot& s) { marker(Marker::circle, s, gray, true); });
-    entry(chart_.hollow_name, [&](const Spot& s) { marker(Marker::circle, s, gray, false); });
-  }
-
-  const ScatterChart& chart_;
-  ScatterLayout layout_;
   io::Bitmap bitmap_;
 };
 
 }  // namespace
 
-io::Bitmap draw(const ScatterChart& chart) { return Drawing(chart)(); }
+io::Bitmap draw(const ScatterChart& chart) {
+  const auto layout = layout_of(
+      chart,
+      {.width = [](const std::string& text) { return text_width(text); }, .height = text_height});
+  BitmapPen pen(layout);
+  draw_scatter(chart, layout, pen);
+  return pen.take();
+}
 
 }  // namespace l2c

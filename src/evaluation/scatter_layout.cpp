@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "l2c/core/error.h"
 #include "l2c/evaluation/bar_chart.h"
@@ -19,6 +20,10 @@ constexpr double plot_width = 820;
 constexpr double plot_height = 600;
 constexpr double legend_mark = 30;
 constexpr std::size_t most_points = 1000;
+constexpr double largest = 1e100;    // of numbers: lengths between them must not overflow
+constexpr double smallest = 1e-100;  // of differences that count as such
+
+bool is_usable(double number) { return std::abs(number) <= largest; }  // not for NaN
 
 void check(const ScatterChart& chart) {
   if (chart.points.empty()) throw InputError("a chart without any point");
@@ -27,14 +32,19 @@ void check(const ScatterChart& chart) {
   }
   for (const auto& point : chart.points) {
     const double spread = point.spread.value_or(0);
-    if (!std::isfinite(point.x) || !std::isfinite(point.y) || !(point.x >= 0) ||
-        !std::isfinite(spread)) {
+    if (!is_usable(point.x) || !is_usable(point.y) || point.x < 0 || !is_usable(spread)) {
       throw InputError(fmt::format("a point at ({}, {}) with spread {} in \"{}\"", point.x, point.y,
                                    spread, point.label));
     }
     if (point.series >= chart.series.size()) {
       throw InputError(
           fmt::format("a point of series {} of {}", point.series, chart.series.size()));
+    }
+  }
+  for (const auto& [name, number] :
+       {std::pair{"level", chart.level}, std::pair{"top", chart.top}}) {
+    if (number && !is_usable(*number)) {
+      throw InputError(fmt::format("a chart's {} at {}", name, *number));
     }
   }
   for (const auto number : chart.line) {
@@ -62,22 +72,26 @@ Range y_range(const ScatterChart& chart) {
     widen(capped(chart, point.y + spread));
   }
   if (chart.level) widen(*chart.level);
-  double pad = 0.07 * (range.high - range.low);
-  if (!(pad > 0)) pad = std::max(std::abs(range.high) * 0.1, 1e-3);
+  const double size = std::max(std::abs(range.low), std::abs(range.high));
+  // At least what the six digits of a mark can tell apart.
+  double pad = std::max(0.07 * (range.high - range.low), 1e-4 * size);
+  if (range.high - range.low < smallest) pad = std::max(0.1 * size, 1e-3);
   return {.low = range.low - pad, .high = range.high + pad};
 }
 
 Range x_range(const ScatterChart& chart) {
-  double largest = 0;
-  for (const auto& point : chart.points) largest = std::max(largest, point.x);
-  return {.low = 0, .high = largest > 0 ? 1.08 * largest : 1};
+  double farthest = 0;
+  for (const auto& point : chart.points) farthest = std::max(farthest, point.x);
+  return {.low = 0, .high = farthest > smallest ? 1.08 * farthest : 1};
 }
 
 std::vector<AxisMark> marks(const Range& range, double from, double to) {
+  constexpr int most = 20;  // axis_step() asks for 7 at most
   const double step = axis_step(range.high - range.low);
+  const double first = std::ceil(range.low / step - 1e-9);
   std::vector<AxisMark> found;
-  for (double k = std::ceil(range.low / step - 1e-9); k * step <= range.high; ++k) {
-    const double value = k * step;
+  for (int k = 0; k < most && (first + k) * step <= range.high; ++k) {
+    const double value = (first + k) * step;
     found.push_back({.at = from + (value - range.low) / (range.high - range.low) * (to - from),
                      .text = fmt::format("{:g}", std::abs(value) < step / 2 ? 0.0 : value)});
   }

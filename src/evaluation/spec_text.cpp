@@ -88,11 +88,6 @@ int SpecText::whole_option(std::string_view key, int otherwise, int least, int m
   return given == nullptr ? otherwise : whole(*this, *given, least, most);
 }
 
-double SpecText::option_between(std::string_view key, double otherwise, double least, double most) {
-  const auto* const given = option(key);
-  return given == nullptr ? otherwise : between(*this, *given, least, most);
-}
-
 std::vector<double> SpecText::numbers_option(std::string_view key, std::vector<double> otherwise) {
   const auto* const given = option(key);
   if (given == nullptr) return otherwise;

@@ -28,7 +28,6 @@ class SpecText {
   [[nodiscard]] int whole_value(int least, int most) const;
   [[nodiscard]] double value_between(double least, double most) const;
   int whole_option(std::string_view key, int otherwise, int least, int most);
-  double option_between(std::string_view key, double otherwise, double least, double most);
   // Numbers with "/" between them: "2/0.5/-1".
   std::vector<double> numbers_option(std::string_view key, std::vector<double> otherwise);
 

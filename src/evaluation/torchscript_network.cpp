@@ -5,7 +5,7 @@
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/serialization/import.h>
 
-#include <algorithm>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -13,22 +13,32 @@
 #include "l2c/core/error.h"
 #include "l2c/core/hash.h"
 #include "l2c/io/file.h"
-#include "l2c/io/torch_checkpoint.h"
 #include "pixel_blocks.h"
 
 namespace l2c {
 
 namespace {
 
-constexpr std::int64_t spatial_channels = 7;
 constexpr const char* accepted =
     "expected a tensor of features [N, D], a tuple (features, spatial, logits), or a dictionary "
     "with \"features\"";
 
-// The first line: the rest is a backtrace.
-std::string short_message(const std::exception& error) {
-  const std::string text = error.what();
-  return text.substr(0, text.find('\n'));
+// What went wrong, without a backtrace: LibTorch's own errors keep theirs apart; those of programs
+// that were running, which come as a plain exception, have the reason in a line at their end.
+std::string reason(const std::exception& error) {
+  if (const auto* const own = dynamic_cast<const c10::Error*>(&error)) {
+    return own->what_without_backtrace();
+  }
+  std::string text = error.what();
+  const auto last = text.find_last_not_of(" \n");
+  text.resize(last == std::string::npos ? 0 : last + 1);
+  return text.substr(text.rfind('\n') + 1);
+}
+
+// A running program's errors have lost their class.
+bool is_out_of_memory(const std::string& reason) {
+  return reason.find("out of memory") != std::string::npos ||
+         reason.find("allocate memory") != std::string::npos;
 }
 
 std::string shape_text(const at::Tensor& tensor) {
@@ -74,12 +84,18 @@ struct TorchScriptNetwork::State {
     if (option != nullptr) options[option] = true;
     try {
       return callee.get_method("forward")({images}, options);
-    } catch (const c10::Error& error) {
-      fail(fmt::format("the program failed for images {}: {}", shape_text(images),
-                       error.what_without_backtrace()));
-    } catch (const std::runtime_error& error) {
-      fail(fmt::format("the program failed for images {}: {}", shape_text(images),
-                       short_message(error)));
+    } catch (const c10::OutOfMemoryError&) {
+      throw;
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const std::exception& error) {
+      const auto why = reason(error);
+      if (is_out_of_memory(why)) {
+        throw RunError(fmt::format("'{}': out of memory for images {}: close other programs, or "
+                                   "take another device",
+                                   file, shape_text(images)));
+      }
+      fail(fmt::format("the program failed for images {}: {}", shape_text(images), why));
     }
   }
 
@@ -111,7 +127,7 @@ struct TorchScriptNetwork::State {
       fail(fmt::format("its spatial features of {} images are {}; expected [{}, C, h, w]", images,
                        shape_text(tensor), images));
     }
-    return tensor.narrow(1, 0, std::min(spatial_channels, tensor.size(1))).contiguous().flatten(1);
+    return spatial_rows(tensor);
   }
 
   [[nodiscard]] Features from_tuple(const c10::IValue& value, std::int64_t images) const {
@@ -170,14 +186,18 @@ TorchScriptNetwork::TorchScriptNetwork(const std::filesystem::path& path,
   try {
     state_ = std::make_unique<State>(State{
         .module = torch::jit::load(path.string(), where), .device = where, .file = path.string()});
-  } catch (const c10::Error& error) {
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
     throw InputError(fmt::format("'{}' is no TorchScript program that this LibTorch can load: {}",
-                                 path.string(), error.what_without_backtrace()));
+                                 path.string(), reason(error)));
   }
   state_->module.eval();
   state_->read_arguments();
   Hash hash;
-  hash.text("TorchScript");
+  hash.text("TorchScript, 2");  // 2: spatial features in the order of spatial_rows()
   hash.bytes(file->bytes().data(), file->bytes().size());
   fingerprint_ = hash.hex();
   description_ = fmt::format("the TorchScript program {}", path.filename().string());
@@ -192,10 +212,6 @@ Features TorchScriptNetwork::extract(const at::Tensor& pixels) const {
     const auto bytes = ((block + 1) * 127.5).round().clamp(0, 255).to(at::kByte).contiguous();
     return state_->answer(bytes.to(state_->device));
   });
-}
-
-bool looks_like_torchscript(const std::filesystem::path& path) {
-  return io::holds_torchscript(path);
 }
 
 }  // namespace l2c

@@ -7,10 +7,10 @@
 #include <array>
 #include <charconv>
 #include <cstring>
-#include <limits>
 #include <optional>
 #include <string_view>
 
+#include "byte_size.h"
 #include "l2c/core/error.h"
 
 namespace l2c::io {
@@ -142,17 +142,9 @@ class Parser {
 }  // namespace
 
 std::uint64_t NpyHeader::data_size(const std::string& where) const {
-  std::uint64_t bytes = c10::elementSize(dtype);
-  constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-  for (const auto length : shape) {
-    const auto factor = static_cast<std::uint64_t>(length);
-    if (length < 0 || (factor != 0 && bytes > kMost / factor)) {
-      throw InputError(
-          fmt::format("{}: its shape ({}) is impossible", where, fmt::join(shape, ", ")));
-    }
-    bytes *= factor;
-  }
-  return bytes;
+  const auto bytes = byte_size(shape, c10::elementSize(dtype));
+  if (bytes) return *bytes;
+  throw InputError(fmt::format("{}: its shape ({}) is impossible", where, fmt::join(shape, ", ")));
 }
 
 NpyHeader parse_npy_header(std::span<const std::byte> bytes, const std::string& where) {

@@ -16,7 +16,8 @@ struct NpyHeader {
   std::vector<std::int64_t> shape;
   std::size_t size = 0;  // of the header itself: where the data begin
 
-  // Bytes of the data. Throws InputError (`where`: file and array) when it is no 63-bit number.
+  // Bytes of the data. Throws InputError (`where`: file and array) when it, or a stride, is no
+  // 63-bit number.
   [[nodiscard]] std::uint64_t data_size(const std::string& where) const;
 };
 

@@ -7,13 +7,12 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string_view>
 #include <tuple>
 #include <utility>
 
+#include "byte_size.h"
 #include "l2c/core/error.h"
 #include "safetensors_header.h"
 
@@ -53,21 +52,6 @@ std::string_view header_text(const MappedFile& file) {
   // The JSON parser would take a zero byte for the end of the text.
   if (text.find('\0') != text.npos) fail(file.path(), "its header holds a zero byte");
   return text;
-}
-
-// Bytes of a tensor; nothing when that number or any stride does not fit into 63 bits.
-std::optional<std::uint64_t> byte_size(const std::vector<std::uint64_t>& shape,
-                                       std::size_t item_size) {
-  constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-  std::uint64_t product = item_size;  // with every 0 counted as 1: bounds the strides
-  bool empty = false;
-  for (const std::uint64_t extent : shape) {
-    empty = empty || extent == 0;
-    const std::uint64_t factor = std::max<std::uint64_t>(extent, 1);
-    if (product > most / factor) return std::nullopt;
-    product *= factor;
-  }
-  return empty ? 0 : product;
 }
 
 at::ScalarType check_entry(const std::filesystem::path& path, const std::string& name,

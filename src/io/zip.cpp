@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "l2c/core/error.h"
@@ -36,16 +37,34 @@ uLong checksum_of(std::span<const std::byte> data) {
   return crc32_z(0, reinterpret_cast<const Bytef*>(data.data()), data.size());
 }
 
-// Whether the packed bytes are one deflate stream of exactly this much content.
-bool inflate_raw(std::span<const std::byte> packed, std::span<std::byte> content) {
-  constexpr int kRaw = -15;                             // largest window, no header
-  constexpr std::size_t kPiece = std::size_t{1} << 30;  // zlib counts with 32 bits
+struct Inflation {
+  Inflation() {
+    constexpr int kRaw = -15;  // largest window, no header
+    if (inflateInit2(&stream, kRaw) != Z_OK) throw RunError("no memory for zlib");
+  }
+  ~Inflation() { inflateEnd(&stream); }
+  Inflation(const Inflation&) = delete;
+  Inflation& operator=(const Inflation&) = delete;
   z_stream stream{};
-  if (inflateInit2(&stream, kRaw) != Z_OK) throw RunError("no memory for zlib");
+};
+
+// The packed bytes' content where they are one deflate stream of exactly this size; else nothing.
+// Memory grows with what comes out: a false size costs no more than sixteen times that.
+std::optional<std::vector<std::byte>> inflate_raw(std::span<const std::byte> packed,
+                                                  std::uint64_t size) {
+  constexpr std::size_t kPiece = std::size_t{1} << 30;  // zlib counts with 32 bits
+  constexpr std::size_t kFirst = std::size_t{1} << 20;
+  constexpr std::size_t kGrowth = 16;
+  Inflation inflation;
+  z_stream& stream = inflation.stream;
+  std::vector<std::byte> content;
   std::size_t in = 0;
   std::size_t out = 0;
   int status = Z_OK;
   while (status == Z_OK) {
+    if (out == content.size()) {
+      content.resize(std::min<std::uint64_t>(size, std::max(kFirst, kGrowth * out)));
+    }
     const auto in_size = std::min(packed.size() - in, kPiece);
     const auto out_size = std::min(content.size() - out, kPiece);
     // zlib does not write to its input; its interface is older than const.
@@ -57,8 +76,9 @@ bool inflate_raw(std::span<const std::byte> packed, std::span<std::byte> content
     in += in_size - stream.avail_in;
     out += out_size - stream.avail_out;
   }
-  inflateEnd(&stream);
-  return status == Z_STREAM_END && out == content.size();
+  if (status == Z_MEM_ERROR) throw RunError("no memory for zlib");
+  if (status != Z_STREAM_END || out != size) return std::nullopt;
+  return content;
 }
 
 }  // namespace
@@ -234,12 +254,12 @@ std::vector<std::byte> ZipArchive::unpacked(const std::string& name) const {
   if (found.size / kMostGrowth > packed.size()) {
     fail(fmt::format("its entry '{}' cannot be as large as it says", name));
   }
-  std::vector<std::byte> content(found.size);
-  if (!inflate_raw(packed, content)) fail(fmt::format("its entry '{}' cannot be unpacked", name));
-  if (checksum_of(content) != found.checksum) {
+  auto content = inflate_raw(packed, found.size);
+  if (!content) fail(fmt::format("its entry '{}' cannot be unpacked", name));
+  if (checksum_of(*content) != found.checksum) {
     fail(fmt::format("the checksum of its entry '{}' is wrong", name));
   }
-  return content;
+  return std::move(*content);
 }
 
 std::span<const std::byte> ZipArchive::checked_bytes(const std::string& name) const {

@@ -54,18 +54,9 @@ RowMatrix root(const GaussianStatistics& statistics) {
 }  // namespace
 
 GaussianStatistics gaussian_statistics(const FeatureRows& features) {
-  RowMatrix matrix = checked_matrix(features, "the features", 2);
-  const Eigen::RowVectorXd mean = matrix.colwise().mean();
-  matrix.rowwise() -= mean;
-  RowMatrix covariance = RowMatrix::Zero(matrix.cols(), matrix.cols());
-  covariance.selfadjointView<Eigen::Lower>().rankUpdate(matrix.transpose());
-  covariance.triangularView<Eigen::StrictlyUpper>() = covariance.transpose();
-  covariance /= static_cast<double>(matrix.rows() - 1);
-  GaussianStatistics statistics;
-  statistics.rows = matrix.rows();
-  statistics.mean.assign(mean.begin(), mean.end());
-  statistics.covariance.assign(covariance.data(), covariance.data() + covariance.size());
-  return statistics;
+  GaussianAccumulator all;
+  all.add(features);
+  return all.statistics();
 }
 
 void GaussianAccumulator::add(const FeatureRows& features) {

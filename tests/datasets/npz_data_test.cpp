@@ -81,5 +81,23 @@ TEST(ImageFolderWithoutClasses, IsOneClassWhereThatIsAllowed) {
               ThrowsMessage<InputError>(HasSubstr("no data")));
 }
 
+TEST(ImageFolderWithoutClasses, RefusesImagesBesideAFolder) {
+  const auto folder = test::scratch();
+  io::Bitmap bitmap{.width = 4, .height = 4, .channels = 1, .pixels = {}};
+  bitmap.pixels.assign(16, 10);
+  fs::create_directory(folder / "thumbs");
+  for (const char* name : {"a.png", "b.png", "thumbs/a.png"}) {
+    io::write_png(folder / name, bitmap);
+  }
+  EXPECT_THAT(
+      [&] { (void)open_data(folder, {.channels = 1, .need_classes = false}); },
+      ThrowsMessage<InputError>(AllOf(HasSubstr(folder.string()), HasSubstr("holds 2 images"),
+                                      HasSubstr("the first is 'thumbs'"))));
+  // Where classes are needed, the folders are what counts; a hidden one never does.
+  EXPECT_EQ(open_data(folder, {.channels = 1})->info().size, 1);
+  fs::rename(folder / "thumbs", folder / ".thumbs");
+  EXPECT_EQ(open_data(folder, {.channels = 1, .need_classes = false})->info().size, 2);
+}
+
 }  // namespace
 }  // namespace l2c

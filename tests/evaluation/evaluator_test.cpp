@@ -7,6 +7,7 @@
 #include <set>
 
 #include "evaluation_support.h"
+#include "evaluator_requests.h"
 #include "l2c/cache/pricing.h"
 #include "l2c/core/error.h"
 #include "l2c/io/folder_lock.h"
@@ -17,6 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 class EvaluatorTest : public testing::Test {
  protected:
@@ -75,8 +77,8 @@ TEST_F(EvaluatorTest, MeasuresEveryPolicyAndSeed) {
                   40);
   }
   EXPECT_TRUE(fs::exists(work / "steps-3" / "seed-7" / "shard-00000.safetensors"));
-  EXPECT_TRUE(fs::exists(
-      work / ("mine@0.1-" + report.policies[3].spec.router_fingerprint.substr(0, 8)) / "seed-0"));
+  EXPECT_THAT(test::names_in(work), testing::ElementsAre(StartsWith("every-2-"), "full",
+                                                         StartsWith("mine@0.1-"), "steps-3"));
 }
 
 TEST_F(EvaluatorTest, PoliciesMakeDifferentImages) {
@@ -86,6 +88,19 @@ TEST_F(EvaluatorTest, PoliciesMakeDifferentImages) {
     fingerprints.insert(policy.seeds[0].images_fingerprint);
   }
   EXPECT_EQ(fingerprints.size(), 4U);
+}
+
+TEST_F(EvaluatorTest, PoliciesOfOneNameHaveFoldersOfTheirOwn) {
+  auto a = parse_policy_spec("every:2");
+  auto b = a;
+  a.identity = "smoothcache 1";
+  b.identity = "smoothcache 2";
+  const auto work = test::scratch();
+  (void)evaluate(pipeline_, network_, reference_, {a, b}, options(), work);
+  EXPECT_THAT(test::names_in(work),
+              testing::ElementsAre(StartsWith("every-2-"), StartsWith("every-2-")));
+  EXPECT_NE(folder_of(a, 0, work), folder_of(b, 0, work));
+  EXPECT_EQ(folder_of(a, 0, work), folder_of(a, 0, work));
 }
 
 TEST_F(EvaluatorTest, CountsWorkAgainstComputingEverythingInAllSteps) {
@@ -126,6 +141,36 @@ TEST_F(EvaluatorTest, TimesAllPoliciesInTurn) {
   EXPECT_GT(report.policies[0].timing.speedup, 2);
 }
 
+TEST_F(EvaluatorTest, ThePolicyThatIsTheBaselineIsTimedOnce) {
+  auto timed = options();
+  timed.seeds = {0};
+  for (const char* text : {"full", "steps:6"}) {
+    const auto report =
+        evaluate(pipeline_, network_, reference_,
+                 {parse_policy_spec("every:2"), parse_policy_spec(text)}, timed, test::scratch());
+    EXPECT_EQ(report.policies[1].timing.seconds, report.full.seconds) << text;
+    EXPECT_EQ(report.policies[1].timing.speedup, 1) << text;
+    EXPECT_NE(report.policies[0].timing.seconds, report.full.seconds);
+  }
+  EXPECT_EQ(timing_requests(policies(), timed, test::classes).size(),
+            4U);  // and "full" is the first
+  timed.request.steps.reset();
+  timed.request.spacing = "3,3";
+  EXPECT_FALSE(is_baseline(parse_policy_spec("steps:6"), timed)) << "spaced in another way";
+  EXPECT_TRUE(is_baseline(parse_policy_spec("full"), timed));
+}
+
+TEST_F(EvaluatorTest, PoolsTheAccuracyOfAllSeeds) {
+  const auto report = evaluate(pipeline_, network_, reference_, {parse_policy_spec("full")},
+                               options(), test::scratch());
+  const auto& policy = report.policies[0];
+  const auto expected =
+      share_interval(policy.seeds[0].quality.recognised + policy.seeds[1].quality.recognised, 40);
+  EXPECT_EQ(policy.pooled_accuracy.value, expected.value);
+  EXPECT_EQ(policy.pooled_accuracy.low, expected.low);
+  EXPECT_EQ(policy.pooled_accuracy.high, expected.high);
+}
+
 TEST_F(EvaluatorTest, ASecondCallSamplesNothing) {
   const auto work = test::scratch();
   const auto first = run(options(), work);
@@ -151,7 +196,7 @@ TEST_F(EvaluatorTest, CancelledItGoesOnToTheSameBits) {
         source.get_token());
   };
   EXPECT_THAT(cancelled, testing::ThrowsMessage<Cancelled>(HasSubstr("16 of 20 images")));
-  EXPECT_FALSE(fs::exists(work / "every-2"));
+  EXPECT_FALSE(fs::exists(folder_of(parse_policy_spec("every:2"), 0, work).parent_path()));
   const auto resumed = run(options(), work);
   const auto whole = run(options(), test::scratch());
   for (std::size_t k = 0; k < whole.policies.size(); ++k) {
@@ -179,14 +224,14 @@ TEST_F(EvaluatorTest, RefusesAWorkFolderOfOtherSettingsBeforeSamplingAnything) {
   const auto every = parse_policy_spec("every:2");
   (void)evaluate(pipeline_, network_, reference_, {every}, other, work);
   // The last seed of the last policy.
-  fs::remove_all(work / "every-2" / "seed-0");
+  fs::remove_all(folder_of(every, 0, work));
   EXPECT_THAT(
       [&] {
         (void)evaluate(pipeline_, network_, reference_, {parse_policy_spec("full"), every},
                        options(), work);
       },
       testing::ThrowsMessage<InputError>(HasSubstr("guidance: 5 in the folder, 2 now")));
-  EXPECT_THAT(test::names_in(work), testing::ElementsAre("every-2"));
+  EXPECT_THAT(test::names_in(work), testing::ElementsAre(StartsWith("every-2-")));
 }
 
 TEST_F(EvaluatorTest, SharesItsWorkFolderButNotASampleSet) {

@@ -9,11 +9,13 @@
 #include "inception_weights.h"
 #include "l2c/core/error.h"
 #include "support/golden.h"
+#include "support/messages.h"
 
 namespace l2c {
 namespace {
 
 using test::expect_close;
+using test::message_of;
 using testing::AllOf;
 using testing::HasSubstr;
 
@@ -23,16 +25,6 @@ const io::TensorMap& weights() {
 }
 
 std::string device_name() { return test::device().str(); }
-
-template <typename Work>
-std::string message_of(Work work) {
-  try {
-    work();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 void expect_golden(const std::string& kind, const Inception& network, std::uint64_t stream,
                    std::int64_t count, std::int64_t size) {
@@ -102,9 +94,13 @@ TEST(Inception, RefusesOtherWeights) {
 
 TEST(Inception, RefusesOtherPixels) {
   const Inception network(weights(), "test");
-  EXPECT_THAT(message_of([&] { (void)network.extract(at::zeros({2, 4, 8, 8})); }),
+  EXPECT_THAT(message_of([&] {
+                (void)network.extract(at::zeros({2, 4, 8, 8}));
+              }),
               AllOf(HasSubstr("1 or 3"), HasSubstr("[2, 4, 8, 8]")));
-  EXPECT_THAT(message_of([&] { (void)network.extract(at::zeros({2, 3, 8, 8}, at::kByte)); }),
+  EXPECT_THAT(message_of([&] {
+                (void)network.extract(at::zeros({2, 3, 8, 8}, at::kByte));
+              }),
               HasSubstr("floating"));
   auto broken = at::zeros({2, 3, 8, 8});
   broken[1][0][0][0] = NAN;

@@ -39,6 +39,8 @@ TEST_F(ReportTest, JsonHoldsEveryNumberAndFingerprint) {
   const auto json = nlohmann::json::parse(report_json(report, "l2c eval ..."));
   EXPECT_EQ(json["command"], "l2c eval ...");
   EXPECT_EQ(json["model"]["fingerprint"], report.model.fingerprint);
+  EXPECT_EQ(json["model"]["dtype"], "fp32");
+  EXPECT_EQ(json["model"]["device"], "cpu");
   EXPECT_EQ(json["network"]["fingerprint"], "quadrants");
   EXPECT_EQ(json["reference"]["data_fingerprint"], "data");
   EXPECT_EQ(json["reference"]["fingerprint"], fingerprint(report.reference));

@@ -1,5 +1,6 @@
 #include "l2c/evaluation/sample_set.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -14,12 +15,14 @@
 #include "evaluation_support.h"
 #include "l2c/cache/policies.h"
 #include "l2c/cache/pricing.h"
+#include "l2c/core/build_info.h"
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
 #include "l2c/io/claim.h"
 #include "l2c/io/folder_lock.h"
 #include "l2c/io/npz.h"
 #include "l2c/io/safetensors.h"
+#include "l2c/ops/cpu_isa.h"
 #include "support/golden.h"
 #include "support/models.h"
 
@@ -208,6 +211,7 @@ TEST(SampleSet, RefusesAFolderOfOtherSettings) {
       {"eta: 0 in the folder, 0.5 now", [](auto& o) { o.request.eta = 0.5; }},
       {"batch_size: 4 in the folder, 5 now", [](auto& o) { o.request.batch_size = 5; }},
       {"batches_per_shard: 2 in the folder, 3 now", [](auto& o) { o.batches_per_shard = 3; }},
+      {"device: cpu in the folder, cuda now", [](auto& o) { o.device = "cuda:1"; }},
       {"policy: compute all in the folder, every 2 now",
        [](auto& o) {
          o.policy = "every 2";
@@ -224,6 +228,19 @@ TEST(SampleSet, RefusesAFolderOfOtherSettings) {
   EXPECT_THAT([&] { (void)SampleSet::sample(test::pixel_pipeline(2), small_options(8), folder); },
               testing::ThrowsMessage<InputError>(HasSubstr("model: ")));
   EXPECT_THAT(test::names_in(folder), ElementsAre("lock", "shard-00000.safetensors"));
+}
+
+TEST(SampleSet, SettingsSayWhatComputes) {
+  auto options = small_options();
+  const auto one = sample_set_settings(test::pixel_pipeline(), options).to_json();
+  EXPECT_THAT(one, HasSubstr(fmt::format("\"instruction_set\":\"{}\"", ops::name(ops::cpu_isa()))));
+  EXPECT_THAT(one, HasSubstr(fmt::format("\"libtorch_instruction_set\":\"{}\"",
+                                         build_info().cpu_capability)));
+  EXPECT_THAT(one, AllOf(HasSubstr("\"device\":\"cpu\""), HasSubstr("\"dtype\":\"fp32\"")));
+  options.device = "cuda";
+  const auto cuda = sample_set_settings(test::pixel_pipeline(), options);
+  options.device = "cuda:1";  // processes that share may each have a GPU of their own
+  EXPECT_EQ(cuda, sample_set_settings(test::pixel_pipeline(), options));
 }
 
 TEST(SampleSet, TellsOtherSettingsWithoutSampling) {
@@ -288,10 +305,10 @@ TEST(SampleSet, IsMadeByManyWhoShare) {
     for (int i = 0; i < 3; ++i) threads.emplace_back(work);
   }
   EXPECT_EQ(sampled, 5) << "each shard once";
-  EXPECT_THAT(
-      test::names_in(folder),
-      ElementsAre("claims", "lock", "shard-00000.safetensors", "shard-00001.safetensors",
-                  "shard-00002.safetensors", "shard-00003.safetensors", "shard-00004.safetensors"));
+  EXPECT_THAT(test::names_in(folder),
+              ElementsAre("claims", "lock", "settings.json", "shard-00000.safetensors",
+                          "shard-00001.safetensors", "shard-00002.safetensors",
+                          "shard-00003.safetensors", "shard-00004.safetensors"));
 }
 
 TEST(SampleSet, ThoseWhoShareWaitForOneAnother) {
@@ -306,7 +323,52 @@ TEST(SampleSet, ThoseWhoShareWaitForOneAnother) {
   EXPECT_FALSE(fs::exists(folder / "shard-00000.safetensors"));
   claim.reset();  // he fails
   other.join();
-  EXPECT_THAT(test::names_in(folder), ElementsAre("claims", "lock", "shard-00000.safetensors"));
+  EXPECT_THAT(test::names_in(folder),
+              ElementsAre("claims", "lock", "settings.json", "shard-00000.safetensors"));
+}
+
+TEST(SampleSet, ThoseWhoShareMustWantTheSame) {
+  const auto folder = test::scratch();
+  auto options = small_options(20);
+  options.share = true;
+  auto fewer = options;
+  fewer.images = 10;  // its last shard would be a part of a shard of the others
+  int refusals = 0;
+  const auto set =
+      SampleSet::sample(test::pixel_pipeline(), options, folder, [&](const SampleSetProgress& at) {
+        if (at.images % 8 != 0) return;
+        ++refusals;
+        EXPECT_THAT([&] { (void)sample(fewer, folder); },
+                    testing::ThrowsMessage<InputError>(
+                        AllOf(HasSubstr("others share"), HasSubstr(folder.string()),
+                              HasSubstr("images: 20 in the folder, 10 now"))));
+      });
+  EXPECT_GT(refusals, 1);
+  EXPECT_EQ(set.fingerprint(), sample(small_options(20), test::scratch()).fingerprint());
+  // When they are gone, anybody may begin anew, and those who come then must want that.
+  EXPECT_EQ(sample(fewer, folder).size(), 10);
+  const auto others = io::FolderLock::shared(folder, "folder", "another evaluation");
+  EXPECT_EQ(sample(fewer, folder).size(), 10);
+  EXPECT_THROW((void)sample(options, folder), InputError);
+  std::ofstream(folder / "settings.json") << "no settings";
+  EXPECT_THAT([&] { (void)sample(fewer, folder); },
+              testing::ThrowsMessage<InputError>(HasSubstr("they do not say which")));
+}
+
+TEST(SampleSet, NoticesAShardOfAnotherSize) {
+  const auto folder = test::scratch();
+  const auto other = test::scratch();
+  (void)sample(small_options(10), other);
+  const auto replace = [&](const SampleSetProgress& at) {
+    if (at.images < 20) return;
+    fs::copy_file(other / "shard-00001.safetensors", folder / "shard-00001.safetensors",
+                  fs::copy_options::overwrite_existing);
+  };
+  EXPECT_THAT(
+      [&] { (void)SampleSet::sample(test::pixel_pipeline(), small_options(20), folder, replace); },
+      testing::ThrowsMessage<InputError>(
+          AllOf(HasSubstr("shard-00001.safetensors"),
+                HasSubstr("holds 2 images from number 8 on instead of 8 from 8"))));
 }
 
 TEST(SampleSet, SharingStopsWhileItWaits) {
@@ -324,11 +386,12 @@ TEST(SampleSet, SharingStopsWhileItWaits) {
 TEST(SampleSet, SharesOnlyWithThoseWhoShare) {
   const auto folder = test::scratch();
   auto options = small_options(8);
+  options.share = true;
+  (void)sample(options, folder);
   {
     const auto shared = io::FolderLock::shared(folder, "folder", "another evaluation");
-    EXPECT_THROW((void)sample(options, folder), InputError);
-    options.share = true;
     EXPECT_NO_THROW((void)sample(options, folder));
+    EXPECT_THROW((void)sample(small_options(8), folder), InputError);
   }
   const io::FolderLock alone(folder, "folder", "another evaluation");
   EXPECT_THAT([&] { (void)sample(options, folder); },

@@ -67,6 +67,37 @@ TEST(ScatterLayout, MarksLieAtTheirValues) {
   EXPECT_GE(layout.y_marks.size(), 3U);
 }
 
+// Steps too small for the numbers they lie between would never end.
+TEST(ScatterLayout, MarksEndWhateverTheNumbers) {
+  struct Numbers {
+    double low, high;
+  };
+  const double next = std::nextafter(1.0, 2.0);
+  for (const auto [low, high] : std::vector<Numbers>{{1e18, 1e18 + 256},
+                                                     {1e100, 1e100},
+                                                     {-1e100, 1e100},
+                                                     {1, next},
+                                                     {0, 5e-324},
+                                                     {-5e-324, 5e-324},
+                                                     {0, 0},
+                                                     {1e-300, 1e-299}}) {
+    const auto layout = layout_of(
+        chart_of({{.x = std::abs(low), .y = low}, {.x = std::abs(high), .y = high}}), text);
+    for (const auto& marks : {layout.x_marks, layout.y_marks}) {
+      ASSERT_GE(marks.size(), 2U) << low << " to " << high;
+      EXPECT_LE(marks.size(), 8U) << low << " to " << high;
+      for (std::size_t k = 1; k < marks.size(); ++k) {
+        EXPECT_NE(marks[k].text, marks[k - 1].text) << low << " to " << high;
+      }
+    }
+    for (const auto& point : layout.points) {
+      EXPECT_TRUE(std::isfinite(point.spot.x) && std::isfinite(point.spot.y));
+      EXPECT_GE(point.spot.y, layout.plot.top);
+      EXPECT_LE(point.spot.y, layout.plot.bottom);
+    }
+  }
+}
+
 TEST(ScatterLayout, PointsBeyondTheTopLieOnItsEdgeWithTheirValue) {
   auto chart = chart_of(
       {{.x = 1, .y = 1}, {.x = 2, .y = 2}, {.x = 3, .y = 50, .spread = 9, .label = "far"}});
@@ -150,6 +181,15 @@ TEST(ScatterChart, RefusesWhatItCannotDraw) {
     refused(chart_of({{.x = 1, .y = 1, .spread = odd, .label = "odd"}}), "odd");
   }
   refused(chart_of({{.x = -1, .y = 1, .label = "odd"}}), "odd");
+  for (const double odd : {std::nan(""), HUGE_VAL, -1e101}) {
+    auto with_level = chart_of({{.x = 1, .y = 1}});
+    with_level.level = odd;
+    refused(with_level, "level at");
+    auto with_top = chart_of({{.x = 1, .y = 1}});
+    with_top.top = odd;
+    refused(with_top, "top at");
+  }
+  refused(chart_of({{.x = 1, .y = 1e101, .label = "odd"}}), "odd");
   refused(chart_of({{.series = 2, .x = 1, .y = 1}}), "series 2 of 2");
   auto chart = chart_of({{.x = 1, .y = 1}});
   chart.line = {1};

@@ -24,7 +24,6 @@ TEST(SpecText, TakesATextApart) {
   EXPECT_EQ(spec.value_between(0, 1), 0.25);
   EXPECT_EQ(spec.whole_option("warm-up", 7, 0, 9), 2);
   EXPECT_EQ(spec.whole_option("most", 7, 0, 9), 7);
-  EXPECT_EQ(spec.option_between("rate", 0.5, 0, 1), 0.5);
   EXPECT_EQ(spec.numbers_option("poly", {}), (std::vector<double>{1, -0.5, 20}));
   EXPECT_EQ(spec.numbers_option("other", {3}), (std::vector<double>{3}));
   spec.finish();
@@ -70,8 +69,6 @@ TEST(SpecText, RefusesNumbersOutsideTheirRange) {
               ThrowsMessage<InputError>(HasSubstr("\"-1\" is no number of at least 0")));
   EXPECT_THAT([&] { (void)spec.whole_option("n", 0, 3, 4); },
               ThrowsMessage<InputError>(HasSubstr("\"2\" is no whole number from 3 to 4")));
-  EXPECT_THAT([&] { (void)spec.option_between("n", 0, 3, 4); },
-              ThrowsMessage<InputError>(HasSubstr("\"2\" is no number from 3 to 4")));
   EXPECT_THAT([&] { (void)spec.numbers_option("list", {}); },
               ThrowsMessage<InputError>(HasSubstr("\"x\" of the option \"list\" is no number")));
 }

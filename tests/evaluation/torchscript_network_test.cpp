@@ -7,11 +7,14 @@
 #include "l2c/core/error.h"
 #include "l2c/evaluation/inception.h"
 #include "l2c/io/safetensors.h"
+#include "l2c/io/torch_checkpoint.h"
 #include "support/golden.h"
+#include "support/messages.h"
 
 namespace l2c {
 namespace {
 
+using test::message_of;
 using testing::AllOf;
 using testing::HasSubstr;
 
@@ -34,19 +37,9 @@ at::Tensor pixels(std::int64_t count = 3) {
 }
 at::Tensor bytes_of(const at::Tensor& images) { return ((images + 1) * 127.5).round(); }
 
-template <typename Work>
-std::string message_of(Work work) {
-  try {
-    work();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
-
 TEST(TorchScriptNetwork, TakesATensorOfFeatures) {
   const auto path = forward("y.mean([2, 3])");
-  ASSERT_TRUE(looks_like_torchscript(path));
+  ASSERT_TRUE(io::holds_torchscript(path));
   const TorchScriptNetwork network(path);
   const auto images = pixels();
   const auto found = network.extract(images);
@@ -75,8 +68,9 @@ TEST(TorchScriptNetwork, TakesATuple) {
                                               "y.amax([2, 3])"))
                        .extract(images);
   test::expect_close(all.features, mean, 1e-6, "torchscript features");
-  const auto places = bytes_of(images).repeat({1, 3, 1, 1}).narrow(1, 0, 7).flatten(1);
-  test::expect_equal(all.spatial, places, "the first 7 channels");
+  const auto seven = bytes_of(images).repeat({1, 3, 1, 1}).narrow(1, 0, 7);
+  const auto places = seven.permute({0, 2, 3, 1}).flatten(1).contiguous();
+  test::expect_equal(all.spatial, places, "the first 7 channels, place by place");
   test::expect_close(all.probabilities, bytes_of(images).amax({2, 3}).softmax(1), 1e-6,
                      "torchscript probabilities");
   const auto two = TorchScriptNetwork(forward("y.mean([2, 3]), y.amax([2, 3])")).extract(images);
@@ -93,7 +87,8 @@ TEST(TorchScriptNetwork, TakesADictionary) {
   const auto softmax = TorchScriptNetwork(forward("{'features': y.mean([2, 3]), "
                                                   "'probabilities': y.mean([2, 3]).softmax(1)}"))
                            .extract(images);
-  test::expect_equal(logits.spatial, bytes_of(images).flatten(1), "spatial");
+  test::expect_equal(logits.spatial, bytes_of(images).permute({0, 2, 3, 1}).flatten(1).contiguous(),
+                     "spatial");
   test::expect_close(logits.probabilities, softmax.probabilities, 1e-6, "probabilities");
 }
 
@@ -149,12 +144,19 @@ TEST(TorchScriptNetwork, SaysWhatIsWrongWithAProgram) {
   EXPECT_THAT(refusal(program("def other(self, x):\n  return x\n")), HasSubstr("no forward"));
 }
 
+// 4 PiB: no address space has room for that.
+TEST(TorchScriptNetwork, ALackOfMemoryIsNoMistakeOfTheProgram) {
+  const TorchScriptNetwork network(forward("torch.zeros([1125899906842624]) + y.mean()"));
+  EXPECT_THAT(message_of<RunError>([&] { (void)network.extract(pixels()); }),
+              AllOf(HasSubstr("network.pt"), HasSubstr("out of memory for images [3, 3, 8, 8]")));
+}
+
 TEST(TorchScriptNetwork, RefusesWhatIsNoProgram) {
   const auto path = test::scratch() / "weights.safetensors";
   io::write_safetensors(path, {{"a", at::ones({2})}});
-  EXPECT_FALSE(looks_like_torchscript(path));
+  EXPECT_FALSE(io::holds_torchscript(path));
   EXPECT_THAT(refusal(path), AllOf(HasSubstr("weights.safetensors"), HasSubstr("no TorchScript")));
-  EXPECT_FALSE(looks_like_torchscript(test::data("io/protocol3.pt")));
+  EXPECT_FALSE(io::holds_torchscript(test::data("io/protocol3.pt")));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "l2c/core/error.h"
 #include "support/golden.h"
+#include "support/messages.h"
 
 namespace l2c::io {
 namespace {
@@ -46,12 +47,11 @@ TEST(Claim, OfAKilledProcessIsFree) {
 }
 
 TEST(Claim, RefusesAFileThatCannotBeMade) {
-  try {
-    (void)Claim::attempt("/nowhere/claims", 0);
-    FAIL() << "nothing was thrown";
-  } catch (const InputError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("/nowhere/claims"));
-  }
+  EXPECT_THAT(test::message_of([] { (void)Claim::attempt("/nowhere/claims", 0); }),
+              HasSubstr("/nowhere/claims"));
+  const auto file = test::scratch() / "claims";
+  EXPECT_THAT(test::message_of([&] { (void)Claim::attempt(file, -1); }),
+              testing::AllOf(HasSubstr("cannot lock"), HasSubstr(file.string())));
 }
 
 }  // namespace

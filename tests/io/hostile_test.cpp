@@ -10,6 +10,7 @@
 #include "byte_files.h"
 #include "l2c/core/error.h"
 #include "l2c/io/checkpoint.h"
+#include "l2c/io/npz.h"
 #include "support/golden.h"
 
 namespace {
@@ -23,14 +24,25 @@ struct Tally {
   int refused = 0;
 };
 
+// Touches the last byte of each: it must lie within the file.
+void touch(const at::Tensor& tensor) { at::isnan(tensor.to(at::kDouble)).any(); }
+
+void read_all(const std::filesystem::path& path) {
+  if (!l2c::io::looks_like_npz(path)) {
+    const auto checkpoint = l2c::io::open_checkpoint(path);
+    for (const auto& [name, tensor] : checkpoint.tensors) touch(tensor);
+    return;
+  }
+  const auto file = l2c::io::NpzFile::open(path);
+  for (const auto& name : file.names()) touch(file.tensor(name));
+}
+
 // Anything else than InputError ends the test as a failure.
 void try_file(const std::filesystem::path& path, const std::string& bytes, Tally& tally) {
   std::filesystem::remove(path);  // ext4 flushes a file that is cut short and written again
   write_bytes(path, bytes);
   try {
-    const auto checkpoint = l2c::io::open_checkpoint(path);
-    // Touches the last byte of each: it must lie within the file.
-    for (const auto& [name, tensor] : checkpoint.tensors) at::isnan(tensor.to(at::kDouble)).any();
+    read_all(path);
     ++tally.read;
   } catch (const l2c::InputError& error) {
     EXPECT_NE(std::string(error.what()).find(path.string()), std::string::npos) << error.what();
@@ -77,7 +89,31 @@ TEST_P(Hostile, FlippedBytesNeverCrash) {
 
 INSTANTIATE_TEST_SUITE_P(Files, Hostile,
                          testing::Values("dit_tiny/weights.safetensors", "dit_tiny/state_dict.pt",
-                                         "io/protocol4.pt"));
+                                         "io/protocol4.pt", "io/stored.npz"));
+
+// With the checksums out of the way, flipped bytes reach the reader of an array's header.
+TEST(HostileNpz, FlippedHeadersNeverCrash) {
+  std::mt19937 random(13);
+  Tally tally;
+  std::string good = read_bytes(l2c::test::data("io/stored.npz"));
+  for (std::size_t entry = good.find("PK\1\2"); entry != good.npos;
+       entry = good.find("PK\1\2", entry + 1)) {
+    good.replace(entry + 16, 4, std::string(4, '\0'));  // no checksum
+  }
+  const auto path = scratch() / "file.npz";
+  try_file(path, good, tally);
+  ASSERT_EQ(tally.read, 1);
+  const std::size_t header = good.find("\x93NUMPY");
+  for (int i = 0; i < 1000; ++i) {
+    std::string bytes = good;
+    for (int flip = 0; flip < 1 + i % 4; ++flip) {
+      bytes[header + random() % 128] = static_cast<char>(random());
+    }
+    try_file(path, bytes, tally);
+  }
+  EXPECT_EQ(tally.read + tally.refused, 1001);
+  EXPECT_GT(tally.refused, 100);
+}
 
 // With the checksum out of the way, flipped bytes reach the pickle machine.
 TEST(HostilePickle, FlippedProgramsNeverCrash) {

@@ -102,16 +102,33 @@ class EvalStandard(Case):
         self.assertGreater(len(set(pixels)), 50)
         self.assertEqual(struct.unpack("<12q", labels[-96:]), tuple(i % 10 for i in range(12)))
 
+    def test_samples_alone_need_no_network(self):
+        target = self.folder / "samples.npz"
+        alone = {"inception": None, "reference": None, "out": None}
+        self.table = self.ok(*self.command("--samples-only", npz=target, **alone))
+        self.assertIn("samples.npz", self.table)
+        with zipfile.ZipFile(target) as archive:
+            self.assertIn(f"'shape': (8, {SIZE}, {SIZE}, 3)".encode(), archive.read("arr_0.npy"))
+        before = target.read_bytes()
+        target.unlink()
+        self.report(npz=target)  # with a network, of the images that are there
+        self.assertEqual(target.read_bytes(), before)
+        self.assertEqual(len(list((self.folder / "work").glob("every-2-*/seed-0/shard-*"))), 1)
+        self.fails(2, *self.command("--samples-only", inception=None, reference=None), says="leave out --out")
+        self.fails(2, *self.command("--samples-only", steps=5, **alone), says="steps: 4 in the folder, 5 now")
+        self.fails(2, *self.command("--samples-only", seeds="1,1", **alone), says="seed 1 is given twice")
+        self.fails(2, *self.command("--samples-only", seeds="0,1", npz=target, **alone), says="one seed")
+
     def test_two_processes_share_and_one_is_killed(self):
         settings = {"images": 64, "steps": 20, "out": None}
         alone = self.report(images=64, steps=20, work=self.folder / "alone")
         line = [PROGRAM, *map(str, self.command("--share", "--samples-only", **settings))]
         victim, helper = (subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
                           for _ in range(2))
-        shards = self.folder / "work/every-2/seed-0"
         until = time.monotonic() + 60
-        while not list(shards.glob("shard-*.safetensors")) and time.monotonic() < until:
+        while not list((self.folder / "work").glob("every-2-*/seed-0/shard-*.safetensors")) and time.monotonic() < until:
             time.sleep(0.01)
+        shards, = (self.folder / "work").glob("every-2-*/seed-0")
         victim.kill()
         victim.communicate()
         error = helper.communicate(timeout=120)[1]

@@ -86,8 +86,8 @@ std::string command_text(const EvalOptions& o) {
   return text + (e.share ? " --share" : "");
 }
 
-// Options that exclude or need each other.
-void check_options(const EvalOptions& o) {
+// What measuring takes, and sampling alone does not.
+void check_measuring(const EvalOptions& o) {
   if (o.classifier.empty() == o.inception.empty()) {
     throw InputError("give one of --classifier and --inception: what takes the features");
   }
@@ -95,8 +95,17 @@ void check_options(const EvalOptions& o) {
     throw InputError("give one of --data and --reference: what to compare with");
   }
   (void)parse_inception_input(o.inception_input);
-  if (o.out.empty() && !o.samples_only) {
+  if (o.out.empty()) {
     throw InputError("give --out: the file for the report (only --samples-only makes none)");
+  }
+}
+
+// Options that exclude or need each other.
+void check_options(const EvalOptions& o) {
+  if (!o.samples_only) {
+    check_measuring(o);
+  } else if (!o.out.empty()) {
+    throw InputError("--samples-only measures nothing: leave out --out, or that option");
   }
   if (o.npz.empty()) return;
   if (o.policies.size() != 1 || o.evaluation.seeds.size() != 1) {
@@ -120,9 +129,20 @@ ReferenceOptions reference_options(const EvalOptions& o) {
   return options;
 }
 
-// The images alone: for processes that help another.
+// Of the one policy and seed, which are there by now.
+void write_samples(const Pipeline& pipeline, const std::vector<PolicySpec>& policies,
+                   const EvalOptions& o, const std::stop_token& stop) {
+  if (o.npz.empty()) return;
+  write_npz(o.npz, evaluated_samples(pipeline, policies.front(), o.evaluation.seeds.front(),
+                                     o.evaluation, o.work, {}, stop));
+  say(fmt::format("wrote {}", o.npz));
+}
+
+// The images alone, without a network: for processes that help another, and for other programs.
 void sample_only(const Pipeline& pipeline, const std::vector<PolicySpec>& policies,
-                 const EvalOptions& o, TenthLines& lines, const std::stop_token& stop) {
+                 const EvalOptions& o, const std::stop_token& stop) {
+  check_samples(pipeline, policies, o.evaluation, o.work);
+  TenthLines lines;
   for (const auto& policy : policies) {
     for (const auto seed : o.evaluation.seeds) {
       (void)evaluated_samples(
@@ -130,10 +150,38 @@ void sample_only(const Pipeline& pipeline, const std::vector<PolicySpec>& polici
           [&](const EvaluationProgress& progress) { show(lines, progress); }, stop);
     }
   }
+  write_samples(pipeline, policies, o, stop);
+}
+
+void measure(const Pipeline& pipeline, const std::vector<PolicySpec>& policies,
+             const EvalOptions& o, const std::stop_token& stop) {
+  const auto network = load_network(o);
+  const auto source = ReferenceSource::open(o.data.empty() ? o.reference : o.data,
+                                            {.split = o.split,
+                                             .image_size = pipeline.summary().size,
+                                             .channels = pipeline.summary().channels,
+                                             .need_classes = !o.data.empty()});
+  source.check(*network);
+  check_evaluation(pipeline, *network, source.info(), policies, o.evaluation, o.work);
+  TenthLines lines;
+  const auto reference = source.statistics(
+      o.work, *network, reference_options(o),
+      [&](std::int64_t done, std::int64_t of) {
+        show(lines, {.doing = "reference", .done = done, .of = of, .elapsed_seconds = 0});
+      },
+      stop);
+  const auto report = evaluate(
+      pipeline, *network, reference, policies, o.evaluation, o.work,
+      [&](const EvaluationProgress& progress) { show(lines, progress); }, stop);
+  write_text(o.out, report_json(report, command_text(o)));
+  say(report_table(report));
+  say(fmt::format("compared with {}\nwrote {}", reference.data, o.out));
+  write_samples(pipeline, policies, o, stop);
 }
 
 void eval(EvalOptions options) {
   options.evaluation.request.steps = options.steps;
+  options.evaluation.device = options.load.device;
   check_options(options);
   for (const auto& file : {options.out, options.npz}) {
     if (!file.empty()) io::check_writable(file);
@@ -142,37 +190,8 @@ void eval(EvalOptions options) {
   if (options.threads) set_threads(*options.threads);
   std::vector<PolicySpec> policies;
   for (const auto& text : options.policies) policies.push_back(parse_policy_spec(text));
-  const auto network = load_network(options);
   const auto pipeline = Pipeline::load(options.model, options.load);
-  const auto source = ReferenceSource::open(options.data.empty() ? options.reference : options.data,
-                                            {.split = options.split,
-                                             .image_size = pipeline.summary().size,
-                                             .channels = pipeline.summary().channels,
-                                             .need_classes = !options.data.empty()});
-  source.check(*network);
-  check_evaluation(pipeline, *network, source.info(), policies, options.evaluation, options.work);
-  TenthLines lines;
-  if (options.samples_only) {
-    sample_only(pipeline, policies, options, lines, interrupt.token());
-    return;
-  }
-  const auto reference = source.statistics(
-      options.work, *network, reference_options(options),
-      [&](std::int64_t done, std::int64_t of) {
-        show(lines, {.doing = "reference", .done = done, .of = of, .elapsed_seconds = 0});
-      },
-      interrupt.token());
-  const auto report = evaluate(
-      pipeline, *network, reference, policies, options.evaluation, options.work,
-      [&](const EvaluationProgress& progress) { show(lines, progress); }, interrupt.token());
-  write_text(options.out, report_json(report, command_text(options)));
-  say(report_table(report));
-  say(fmt::format("compared with {}\nwrote {}", reference.data, options.out));
-  if (options.npz.empty()) return;
-  write_npz(options.npz,
-            evaluated_samples(pipeline, policies.front(), options.evaluation.seeds.front(),
-                              options.evaluation, options.work, {}, interrupt.token()));
-  say(fmt::format("wrote {}", options.npz));
+  (options.samples_only ? sample_only : measure)(pipeline, policies, options, interrupt.token());
 }
 
 void add_inputs(CLI::App& app, EvalOptions& options) {
@@ -188,8 +207,8 @@ void add_inputs(CLI::App& app, EvalOptions& options) {
   app.add_option("--classifier", options.classifier,
                  "what train-classifier wrote: gives features and judges labels");
   app.add_option("--inception", options.inception,
-                 "instead: the Inception network of FID, as pytorch-fid's weights file or as a "
-                 "TorchScript program (see docs/evaluation.md)");
+                 "instead: the Inception network of FID, as pytorch-fid's weights saved again (see "
+                 "docs/evaluation.md) or as a TorchScript program");
   app.add_option("--inception-input", options.inception_input,
                  "how images are resized for these weights: pytorch-fid, or tensorflow as ADM's "
                  "evaluator")
@@ -250,15 +269,17 @@ void add_eval(CLI::App& app) {
                       "writes the images of the one policy and seed as ADM's evaluator takes them");
   command->add_flag("--share", options->evaluation.share,
                     "other processes with --share sample in the same --work at the same time");
-  command->add_flag("--samples-only", options->samples_only,
-                    "samples, measures nothing: for those that help with --share");
+  command->add_flag(
+      "--samples-only", options->samples_only,
+      "samples, measures nothing, needs neither network nor reference: for those that "
+      "help with --share, and for --npz alone");
   command->footer(
       "Example:\n"
       "  l2c eval --model dit.safetensors --classifier classifier.safetensors \\\n"
       "    --data /usr/share/datasets/fashion-mnist --cfg-scale 1.5 --threads 1 \\\n"
       "    --policy full steps:14 every:2 router:router20.safetensors@0.5 \\\n"
       "    --work eval-images --out eval.json\n"
-      "  l2c eval --model pixels.safetensors --inception pt_inception-2015-12-05-6726825d.pth \\\n"
+      "  l2c eval --model pixels.safetensors --inception inception.pth \\\n"
       "    --reference VIRTUAL_imagenet64_labeled.npz --inception-input tensorflow \\\n"
       "    --policy full --images 50000 --seeds 0 --npz samples.npz --work work --out fid.json");
   command->callback([options] { eval(*options); });

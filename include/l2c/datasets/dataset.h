@@ -47,7 +47,8 @@ struct DataOptions {
   // Other data must have it.
   int image_size = 0;
   int channels = 0;  // 1 (gray) or 3 (RGB) for a folder of images; 0: 3. Other data must have it
-  // false: a folder of image files without class folders is data, too, of one class.
+  // false: a folder of image files without class folders is data, too, of one class; one with both
+  // is refused.
   bool need_classes = true;
 };
 

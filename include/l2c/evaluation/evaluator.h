@@ -27,6 +27,7 @@ struct EvaluationOptions {
   std::vector<std::uint64_t> seeds{0};
   std::int64_t images = 5000;  // a policy and seed
   int timing_rounds = 9;
+  std::string device = "cpu";  // see SampleSetOptions::device
   QualityOptions quality;
   bool share = false;  // see SampleSetOptions::share
 };
@@ -54,7 +55,9 @@ struct PolicyResult {
   Spread frechet, spatial_frechet, kid, precision, recall, inception_score, inception_score_whole,
       accuracy, seconds_per_image;
   Interval pooled_accuracy;  // over the images of all seeds; NaN likewise
-  Timing timing;  // in turn with all other policies; speedup against computing everything
+  // In turn with all other policies; speedup against computing everything in as many steps as the
+  // options have, and 1 where the policy is just that.
+  Timing timing;
   double ideal_speedup = 1;      // true MACs of computing everything in all steps / of what ran
   double computed_share = 1;     // branches computed, of those of computing everything in all steps
   std::int64_t cache_bytes = 0;  // peak of stored tensors for one image
@@ -87,6 +90,10 @@ using EvaluationProgressFunction = std::function<void(const EvaluationProgress&)
 void check_evaluation(const Pipeline& pipeline, const FeatureNetwork& network, const DataInfo& data,
                       const std::vector<PolicySpec>& policies, const EvaluationOptions& options,
                       const std::filesystem::path& work);
+
+// The part of check_evaluation() that is about the images alone: policies, seeds and folders.
+void check_samples(const Pipeline& pipeline, const std::vector<PolicySpec>& policies,
+                   const EvaluationOptions& options, const std::filesystem::path& work);
 
 // The images that are timed at once: a batch, or fewer where a policy makes fewer in all.
 std::int64_t timing_batch(const EvaluationOptions& options);

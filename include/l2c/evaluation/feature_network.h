@@ -10,7 +10,9 @@ namespace l2c {
 struct Features {
   at::Tensor features;         // [N, D] fp32
   at::Tensor probabilities{};  // [N, K] fp32: softmax over the network's classes; or undefined
-  at::Tensor spatial{};        // [N, S] fp32: features that know places, for sFID; or undefined
+  // [N, S] fp32: features that know places, for sFID; or undefined. Place by place, channels within
+  // a place (the (H, W, C) order of TensorFlow): statistics of a file are in that order.
+  at::Tensor spatial{};
 };
 
 // Immutable; may be called from any thread.

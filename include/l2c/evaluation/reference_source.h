@@ -29,18 +29,23 @@ std::optional<KnownStatistics> read_known_statistics(const std::filesystem::path
 // Immutable; thread-safe.
 class ReferenceSource {
  public:
-  // Told apart by content: a reference-*.safetensors file that kept_reference() made; an .npz file
-  // with images (arr_0), statistics (mu, ...) or both; whatever else open_data() takes. Throws
-  // InputError.
+  // Told apart by content: a .safetensors file that kept_reference() or save_reference() made
+  // ("mean" and "covariance"); a file named *.npz with images (arr_0), statistics (mu, ...) or both;
+  // whatever else open_data() takes with these options. Files are mapped: they must stay as they are
+  // while the source lives. Throws InputError that names the file: absent, damaged, neither.
   static ReferenceSource open(const std::filesystem::path& path, const DataOptions& options = {});
 
-  // Of the images; where there are none, only the texts are known, and numbers are 0.
+  // Of the images. Of a kept file, what it says of them, with the number of features kept as the
+  // size. Of statistics alone only the texts are known, and numbers are 0.
   [[nodiscard]] const DataInfo& info() const { return info_; }
   // Throws InputError: statistics of another network, or of another number of features; a network
-  // that judges labels where there are no images.
+  // that judges labels where the file has statistics, with images or without.
   void check(const FeatureNetwork& network) const;
   // Images are measured, and kept in `folder`, by kept_reference(); known statistics then take the
-  // place of theirs. Throws as check() and kept_reference() do.
+  // place of theirs (spatial ones where the file has them). Statistics alone come with features
+  // [0, D] and rows 0. A kept file gives what it holds: `folder` and `options` are not used.
+  // `progress` and `stop` are of the measuring, which may take minutes. Throws as check() and
+  // kept_reference() do.
   [[nodiscard]] ReferenceStatistics statistics(const std::filesystem::path& folder,
                                                const FeatureNetwork& network,
                                                const ReferenceOptions& options = {},

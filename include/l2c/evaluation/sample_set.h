@@ -22,8 +22,12 @@ struct SampleSetOptions {
   std::string policy = "compute all";  // what request.cache is: PolicySpec::identity
   std::int64_t images = 5000;
   int batches_per_shard = 4;  // micro-batches in one file
+  // What the pipeline was loaded for, as LoadOptions has it; images of a CPU and of a GPU differ in
+  // last bits, those of two GPUs of one machine do not count as different.
+  std::string device = "cpu";
   // Other calls, of any process, that share may sample in the folder at the same time: each takes
-  // shards that nobody else works on, and returns when all are there.
+  // shards that nobody else works on, and returns when all are there. All must want the same, the
+  // number of images included.
   bool share = false;
 };
 
@@ -61,7 +65,8 @@ class SampleSet {
   // sampled again, with a log::warning. Images equal those of one uninterrupted call bit for bit.
   // Throws InputError: shards sampled with other settings (the differences are listed; nothing is
   // changed), a model of latents, sizes < 1, what Pipeline::sample throws, a folder that another
-  // call (of any process) works in and not both share. Cancelled: finished shards stay, and the
+  // call (of any process) works in and not both share, or share for other settings, shards that
+  // something else replaced. Cancelled: finished shards stay, and the
   // next call goes on from them. RunError: disk full, ...
   static SampleSet sample(const Pipeline& pipeline, const SampleSetOptions& options,
                           const std::filesystem::path& folder,

@@ -47,8 +47,8 @@ struct ScatterChart {
 
 // An RGB picture of 1200 x 760 or wider, x from 0, y around its points, a legend at the right.
 // Labels are placed where they cover least. Texts are ASCII; anything else becomes '?'. Throws
-// InputError: no points or more than 1000, numbers that are not finite, x < 0, a series or point of
-// the line that does not exist.
+// InputError: no points or more than 1000, numbers that are not finite or beyond 1e100, x < 0, a
+// series or point of the line that does not exist.
 io::Bitmap draw(const ScatterChart& chart);
 
 // The same as an <svg> element for an HTML page, texts escaped (UTF-8). Throws as draw() does.

@@ -4,7 +4,8 @@
 
 Weights (names and shapes are in the file's metadata) and images follow a rule (tests/evaluation/inception_weights.h has it, too), so that only the
 answers are stored: "pytorch.*" for pytorch-fid's own preparation of the images, "tensorflow.*" for that
-of the graph of 2015 (bilinear without half-pixel centres, (v - 128) / 128).
+of the graph of 2015 (bilinear without half-pixel centres, (v - 128) / 128). Spatial features are in
+the order (H, W, C), as ADM's evaluator flattens TensorFlow's.
 """
 import json
 
@@ -66,7 +67,7 @@ def answers(network, x):
         pool = network(x)[0].flatten(1)
     hook.remove()
     logits = pool @ network.fc_weight.T
-    return {"pool": pool, "spatial": kept["spatial"][:, :7].flatten(1), "softmax": logits.softmax(1)}
+    return {"pool": pool, "spatial": kept["spatial"][:, :7].permute(0, 2, 3, 1).flatten(1), "softmax": logits.softmax(1)}
 
 
 def main():
