@@ -22,17 +22,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// What check_evaluation() knows of the data, from what is kept of them.
-DataInfo data_of(const ReferenceStatistics& reference) {
-  return {.description = reference.data,
-          .fingerprint = reference.data_fingerprint,
-          .size = reference.features.size(0),
-          .channels = reference.channels,
-          .image_size = reference.image_size,
-          .num_classes = reference.num_classes,
-          .class_names = {}};
-}
-
 std::vector<double> column(const std::vector<SeedResult>& seeds, double Quality::*number) {
   std::vector<double> values;
   for (const auto& seed : seeds) values.push_back(seed.quality.*number);
@@ -185,7 +174,7 @@ EvaluationReport evaluate(const Pipeline& pipeline, const FeatureNetwork& networ
                           const fs::path& work, const EvaluationProgressFunction& progress,
                           std::stop_token stop) {
   check_network(network, reference);
-  check_evaluation(pipeline, network, data_of(reference), policies, options, work);
+  check_evaluation(pipeline, network, data_info(reference), policies, options, work);
   EvaluationReport report;
   with_our_errors("try a smaller batch size, or fewer images", [&] {
     report = Comparison(pipeline, network, reference, policies, options, work, progress,

@@ -60,6 +60,7 @@ void make_forecasts(PolicySpec& spec, const std::string& text, std::string_view 
   const int warm_up = parts.whole_option("warm-up", 2, 1, most_steps);
   parts.finish();
   spec.recall = fmt::format("{}:{}", recall, order);
+  spec.recall_given = true;
   spec.policy =
       std::make_shared<Recalling>(std::make_shared<EveryN>(n, warm_up), parse_recall(spec.recall));
   spec.name = spec.identity = spec.policy->name();

@@ -60,6 +60,7 @@ PolicySpec parse_policy_spec(const std::string& text) {
   kind->make(spec, policy);
   if (!recall.empty()) {
     recall_by(spec, recall);
+    spec.recall_given = true;
   } else if (spec.router && !spec.router->recall.empty()) {
     recall_by(spec, recall_of(*spec.router));
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "features.h"
+#include "gaussian_parts.h"
 #include "l2c/core/error.h"
 #include "l2c/core/hash.h"
 #include "l2c/core/torch_errors.h"
@@ -30,12 +31,6 @@ void check_options(const DataInfo& info, const ReferenceOptions& options) {
 void hash_tensor(Hash& hash, const at::Tensor& tensor) {
   for (const auto size : tensor.sizes()) hash.number(size);
   hash.bytes(tensor.const_data_ptr(), tensor.nbytes());
-}
-
-void hash_gaussian(Hash& hash, const GaussianStatistics& gaussian) {
-  hash.number(static_cast<std::int64_t>(gaussian.mean.size()));
-  hash.bytes(gaussian.mean.data(), gaussian.mean.size() * sizeof(double));
-  hash.bytes(gaussian.covariance.data(), gaussian.covariance.size() * sizeof(double));
 }
 
 ReferenceStatistics measure(const DataSet& data, const FeatureNetwork& network,
@@ -92,6 +87,16 @@ ReferenceStatistics measure_reference(const DataSet& data, const FeatureNetwork&
   with_our_errors("try smaller batches of reference images, or close other programs",
                   [&] { reference = measure(data, network, options, progress, stop); });
   return reference;
+}
+
+DataInfo data_info(const ReferenceStatistics& reference) {
+  return {.description = reference.data,
+          .fingerprint = reference.data_fingerprint,
+          .size = reference.features.size(0),
+          .channels = reference.channels,
+          .image_size = reference.image_size,
+          .num_classes = reference.num_classes,
+          .class_names = {}};
 }
 
 std::string fingerprint(const ReferenceStatistics& reference) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "features.h"
+#include "gaussian_parts.h"
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
 #include "l2c/evaluation/reference.h"
@@ -23,12 +24,6 @@ namespace fs = std::filesystem;
 
 at::Tensor doubles(const std::vector<double>& values, at::IntArrayRef shape) {
   return at::tensor(at::ArrayRef<double>(values), at::kDouble).reshape(shape);
-}
-
-std::vector<double> vector_of(const at::Tensor& tensor) {
-  const auto values = tensor.contiguous();
-  const auto* first = values.const_data_ptr<double>();
-  return {first, first + values.numel()};
 }
 
 void check_tensors(const io::TensorMap& tensors, const fs::path& path) {
@@ -59,7 +54,7 @@ GaussianStatistics read_spatial(const io::SafetensorsFile& file, std::int64_t ro
         fmt::format("{}: expected \"spatial_mean\" f64 [S] and \"spatial_covariance\" f64 [S, S]",
                     file.path().string()));
   }
-  return {.rows = rows, .mean = vector_of(mean), .covariance = vector_of(covariance)};
+  return {.rows = rows, .mean = doubles_of(mean), .covariance = doubles_of(covariance)};
 }
 
 std::optional<ReferenceStatistics> load_kept(const fs::path& file) {
@@ -140,8 +135,8 @@ ReferenceStatistics load_reference(const fs::path& path) {
   io::TensorMap tensors;
   for (const char* name : {"mean", "covariance", "features"}) tensors[name] = file.tensor(name);
   check_tensors(tensors, path);
-  reference.gaussian.mean = vector_of(tensors["mean"]);
-  reference.gaussian.covariance = vector_of(tensors["covariance"]);
+  reference.gaussian.mean = doubles_of(tensors["mean"]);
+  reference.gaussian.covariance = doubles_of(tensors["covariance"]);
   reference.features = tensors["features"].clone();
   reference.spatial = read_spatial(file, reference.gaussian.rows);
   // Files of before the Inception network do not say so: a classifier's.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "features.h"
+#include "gaussian_parts.h"
 #include "l2c/core/error.h"
 #include "l2c/core/hash.h"
 #include "l2c/io/npz.h"
@@ -17,12 +18,6 @@ namespace l2c {
 namespace fs = std::filesystem;
 
 namespace {
-
-std::vector<double> doubles_of(const at::Tensor& tensor) {
-  const auto values = tensor.to(at::kDouble).contiguous();
-  const auto* first = values.const_data_ptr<double>();
-  return {first, first + values.numel()};
-}
 
 GaussianStatistics read_gaussian(const io::NpzFile& file, const std::string& mean_name,
                                  const std::string& covariance_name) {
@@ -43,27 +38,11 @@ GaussianStatistics read_gaussian(const io::NpzFile& file, const std::string& mea
   return {.rows = 0, .mean = doubles_of(mean), .covariance = doubles_of(covariance)};
 }
 
-void add_to(Hash& hash, const GaussianStatistics& gaussian) {
-  hash.number(static_cast<std::int64_t>(gaussian.mean.size()));
-  hash.bytes(gaussian.mean.data(), gaussian.mean.size() * sizeof(double));
-  hash.bytes(gaussian.covariance.data(), gaussian.covariance.size() * sizeof(double));
-}
-
 bool is_kept_reference(const fs::path& path) {
   std::error_code error;
   if (path.extension() != ".safetensors" || !fs::is_regular_file(path, error)) return false;
   const auto file = io::SafetensorsFile::open(path);
   return file.contains("mean") && file.contains("covariance");
-}
-
-DataInfo info_of(const ReferenceStatistics& reference) {
-  return {.description = reference.data,
-          .fingerprint = reference.data_fingerprint,
-          .size = reference.features.size(0),
-          .channels = reference.channels,
-          .image_size = reference.image_size,
-          .num_classes = reference.num_classes,
-          .class_names = {}};
 }
 
 void check_width(const KnownStatistics& known, const GaussianStatistics& gaussian,
@@ -93,8 +72,8 @@ std::optional<KnownStatistics> read_known_statistics(const fs::path& path) {
                         .spatial = {}};
   if (file.contains("mu_s")) known.spatial = read_gaussian(file, "mu_s", "sigma_s");
   Hash hash;
-  add_to(hash, known.gaussian);
-  add_to(hash, known.spatial);
+  hash_gaussian(hash, known.gaussian);
+  hash_gaussian(hash, known.spatial);
   known.fingerprint = hash.hex();
   return known;
 }
@@ -103,7 +82,7 @@ ReferenceSource ReferenceSource::open(const fs::path& path, const DataOptions& o
   ReferenceSource source;
   if (is_kept_reference(path)) {
     source.kept_ = load_reference(path);
-    source.info_ = info_of(*source.kept_);
+    source.info_ = data_info(*source.kept_);
     return source;
   }
   std::error_code error;

@@ -201,6 +201,9 @@ TEST(PolicySpec, ARouterHasTheRecallItWasTrainedWith) {
   save("taylor:1");
   EXPECT_EQ(parse_policy_spec(text).identity, parse_policy_spec(text + "+taylor:1").identity);
   EXPECT_EQ(parse_policy_spec(text).name, "own@0.1+taylor:1");
+  EXPECT_EQ(parse_policy_spec(text).recall, "taylor:1");
+  EXPECT_FALSE(parse_policy_spec(text).recall_given) << "the file's";
+  EXPECT_TRUE(parse_policy_spec(text + "+taylor:1").recall_given);
   EXPECT_NE(parse_policy_spec(text).identity, parse_policy_spec(text + "+latest").identity);
   save("fitted:mine@2");
   EXPECT_EQ(parse_policy_spec(text + "+taylor:2").name, "own@0.1+taylor:2");
@@ -215,6 +218,8 @@ TEST(PolicySpec, ForecastersAreEveryNWithARecall) {
             parse_policy_spec("every:4,warm-up=2+taylor:4").identity);
   EXPECT_EQ(parse_policy_spec("chebbooster:3,order=3,warm-up=1").identity,
             parse_policy_spec("every:3+chebyshev:3").identity);
+  EXPECT_TRUE(taylor.recall_given);
+  EXPECT_FALSE(parse_policy_spec("every:3").recall_given);
 }
 
 TEST(PolicySpec, ASmoothCacheScheduleIsOneForItsSteps) {

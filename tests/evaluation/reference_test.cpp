@@ -50,6 +50,17 @@ TEST(Reference, MeasuresAllImagesAndKeepsASpreadSubset) {
   EXPECT_EQ(reference.num_classes, 4);
 }
 
+TEST(Reference, KnowsWhatDataItIsOf) {
+  const auto data = test::random_data(60);
+  const auto info = data_info(measure_reference(data, test::QuadrantNetwork(), {.subset = 10}));
+  EXPECT_EQ(info.description, data.info().description);
+  EXPECT_EQ(info.fingerprint, data.info().fingerprint);
+  EXPECT_EQ(info.size, 10) << "the features that are kept";
+  EXPECT_EQ(info.channels, 1);
+  EXPECT_EQ(info.image_size, 8);
+  EXPECT_EQ(info.num_classes, 4);
+}
+
 TEST(Reference, KeepsAllOfASmallDataSet) {
   EXPECT_EQ(measure_reference(test::random_data(7), test::QuadrantNetwork()).features.size(0), 7);
 }

@@ -28,6 +28,9 @@ struct PolicySpec {
   bool threshold_given = false;     // with "@", and not the router's own
   // As parse_recall() takes it; empty: none was asked for, what is reused is the latest value.
   std::string recall;
+  // Whether the text asks for that recall, with "+" or by a kind that is a forecast; false where
+  // only the router's file does.
+  bool recall_given = false;
   std::optional<int> made_for_steps;  // the only number of steps it fits, of a router or schedule
   std::optional<RouterInfo> router;   // what the router's file says
   bool reuses = true;                 // false: "full" and "steps:N"
