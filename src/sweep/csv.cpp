@@ -21,12 +21,12 @@ std::string field(const std::string& text) {
 }
 
 // Nothing for what was not measured.
-std::string number(double value) {
+std::string measured(double value) {
   return std::isnan(value) ? std::string() : fmt::format("{}", value);
 }
 
 std::string deviation(const Spread& spread) {
-  return spread.deviation ? number(*spread.deviation) : std::string();
+  return spread.deviation ? measured(*spread.deviation) : std::string();
 }
 
 std::string budgets_of(const SweepRecord& record, std::size_t number) {
@@ -72,7 +72,7 @@ std::string line(const SweepRecord& record, std::size_t number, const SweepNumbe
   fields.push_back(fmt::format("{}", point.cache_bytes));
   for (const auto* spread : {&numbers.kid, &numbers.precision, &numbers.recall,
                              &numbers.inception_score, &numbers.accuracy}) {
-    fields.push_back(number(spread->mean));
+    fields.push_back(measured(spread->mean));
     fields.push_back(deviation(*spread));
   }
   fields.push_back(point.use);
