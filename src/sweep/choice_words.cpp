@@ -54,12 +54,12 @@ std::string in_words(const SweepRecord& record, const SweepRecommendation& recom
   }
   const SweepPoint& point = record.points[*recommendation.point];
   const SweepNumbers& numbers = point.result();
+  const double seconds = record.comparable_seconds(*recommendation.point);
   return fmt::format(
       "{}: {:.2f}x as fast as computing everything, measured ({} instead of {} an image; ideal "
       "{:.2f}x), {}, {} stored an image while sampling.{}{}",
-      point.name, numbers.speedup,
-      seconds_in_words(record.comparable_seconds(*recommendation.point)),
-      seconds_in_words(record.comparable_seconds(0)), point.ideal_speedup, quality_words(numbers),
+      point.name, numbers.speedup, seconds_in_words(seconds),
+      seconds_in_words(seconds * numbers.speedup), point.ideal_speedup, quality_words(numbers),
       bytes_text(static_cast<double>(point.cache_bytes)), verdict(recommendation.budget, point),
       doubt(point));
 }

@@ -140,7 +140,8 @@ TEST(SweepChart, ShowsReportedNumbersFilledAndJoinsTheFront) {
   const auto record = test::small_record();
   const auto chart = sweep_chart(record, SweepAxis::time);
   ASSERT_EQ(chart.points.size(), 5U);
-  EXPECT_DOUBLE_EQ(chart.points[1].x, 0.81 * 1.02) << "the time of full by its speed-up";
+  EXPECT_DOUBLE_EQ(chart.points[0].x, 1.02);
+  EXPECT_DOUBLE_EQ(chart.points[1].x, 0.81);
   EXPECT_DOUBLE_EQ(chart.points[1].y, 10.16);
   EXPECT_TRUE(chart.points[1].filled);
   EXPECT_TRUE(chart.points[1].spread);
@@ -151,7 +152,7 @@ TEST(SweepChart, ShowsReportedNumbersFilledAndJoinsTheFront) {
   EXPECT_EQ(chart.points[2].label, "fast");
   EXPECT_EQ(chart.line, (std::vector<std::size_t>{2, 1, 0}));
   auto turned = record;
-  turned.points[1].reporting = test::numbers(0.81, 5);
+  turned.points[1].reporting = test::numbers(0.81, 5, 1.02);
   EXPECT_EQ(sweep_chart(turned, SweepAxis::time).line, (std::vector<std::size_t>{2, 0}))
       << "a point that fresh numbers take off the front";
   EXPECT_THAT(chart.x_label, HasSubstr("seconds"));
@@ -173,6 +174,9 @@ TEST(SweepChart, PutsHollowMarksWhereTheirPercentageBelongs) {
   const auto chart = sweep_chart(record, SweepAxis::flops);
   EXPECT_DOUBLE_EQ(chart.points[3].y, 20 * 1.09);
   EXPECT_DOUBLE_EQ(chart.level.value(), 20);
+  full.speedup = 1.01;
+  EXPECT_DOUBLE_EQ(record.comparable_seconds(0), 1.02) << "its own, whatever its speed-up";
+  EXPECT_DOUBLE_EQ(record.comparable_seconds(3), 0.9 * 1.02 * 1.01);
   record.points[0].reporting.reset();
   EXPECT_DOUBLE_EQ(record.comparable_frechet(3), 10 * 1.09);
   EXPECT_DOUBLE_EQ(record.comparable_seconds(3), 0.9);

@@ -85,7 +85,7 @@ struct SweepRecord {
 
   // Of points.at(number), so that all points can stand on one axis: the time of computing
   // everything by the point's speed-up, for a machine may be slower in the second timing than in
-  // the first.
+  // the first. Of computing everything itself: its time.
   [[nodiscard]] double comparable_seconds(std::size_t number) const;
   // The same for the Frechet distance, which differs between sets of seeds: as measured on the
   // reporting seeds, or, of a point that was not, that of computing everything on those, with the
