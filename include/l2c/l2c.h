@@ -25,6 +25,7 @@
 #include "l2c/core/hash.h"
 #include "l2c/core/html.h"
 #include "l2c/core/log.h"
+#include "l2c/core/words.h"
 #include "l2c/evaluation/bar_chart.h"
 #include "l2c/evaluation/benchmark.h"
 #include "l2c/evaluation/benchmark_report.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "l2c/core/words.h"
 #include "l2c/sweep/choice.h"
 #include "l2c/sweep/files.h"
 #include "numbers.h"
@@ -99,8 +100,8 @@ std::string note_of(const SweepPoint& point) {
   return fmt::format("{}: Fréchet {} ({}), {} an image, {:.2f}x, {}, {} stored{}", point.name,
                      spread_in_words(numbers.frechet, 3), percent_in_words(numbers.above_full),
                      seconds_in_words(numbers.seconds_per_image), numbers.speedup,
-                     flops_in_words(point.flops),
-                     bytes_in_words(static_cast<double>(point.cache_bytes)),
+                     with_prefix(point.flops, "FLOP"),
+                     bytes_text(static_cast<double>(point.cache_bytes)),
                      point.reporting ? "" : " (choosing seeds)");
 }
 
@@ -131,7 +132,7 @@ ScatterChart sweep_chart(const SweepRecord& record, SweepAxis axis) {
     const bool named = k == 0 || point.on_front || recommended(record, k);
     chart.points.push_back({.series = series_of(chart, point.family),
                             .x = scale.value(record, k) / scale.unit,
-                            .y = numbers.frechet.mean,
+                            .y = record.comparable_frechet(k),
                             .spread = point.reporting ? numbers.frechet.deviation : std::nullopt,
                             .label = named ? point.name : std::string(),
                             .note = note_of(point),

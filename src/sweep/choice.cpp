@@ -25,13 +25,13 @@ void check_points(std::span<const SweepPoint> points) {
   for (const auto& point : points) {
     const SweepNumbers& numbers = point.choosing;
     if (std::isfinite(numbers.frechet.mean) && std::isfinite(numbers.above_full.mean) &&
-        std::isfinite(numbers.seconds_per_image) && std::isfinite(numbers.speedup)) {
+        std::isfinite(numbers.speedup) && numbers.speedup > 0) {
       continue;
     }
     throw InputError(
-        fmt::format("{}: a number that is not finite (Frechet distance {}, {} s an "
-                    "image): nothing can be chosen by it",
-                    point.name, numbers.frechet.mean, numbers.seconds_per_image));
+        fmt::format("{}: a number that is not finite, or a speed-up that is not above 0 (Frechet "
+                    "distance {}, speed-up {}): nothing can be chosen by it",
+                    point.name, numbers.frechet.mean, numbers.speedup));
   }
 }
 
@@ -48,14 +48,13 @@ std::optional<std::size_t> first_by(std::span<const SweepPoint> points, const Fi
 }
 
 SweepRecommendation by_quality(std::span<const SweepPoint> points, const SweepBudget& budget) {
-  const double full = points.front().choosing.seconds_per_image;
-  const auto faster = [&](const SweepPoint& p) { return p.choosing.seconds_per_image < full; };
+  const auto faster = [](const SweepPoint& p) { return p.choosing.speedup > 1; };
   const auto loss = [](const SweepPoint& p) { return p.choosing.above_full.mean; };
   SweepRecommendation found{.budget = budget, .point = {}, .reason = {}};
   found.point = first_by(
       points, [&](const SweepPoint& p) { return faster(p) && loss(p) <= budget.value; },
       [&](const SweepPoint& p) {
-        return std::tuple(p.choosing.seconds_per_image, p.choosing.frechet.mean);
+        return std::tuple(-p.choosing.speedup, p.choosing.frechet.mean);
       });
   if (found.point) return found;
   const auto closest = first_by(points, faster, loss);
@@ -71,7 +70,7 @@ SweepRecommendation by_speedup(std::span<const SweepPoint> points, const SweepBu
   found.point = first_by(
       points, [&](const SweepPoint& p) { return speedup(p) >= budget.value; },
       [&](const SweepPoint& p) {
-        return std::tuple(p.choosing.frechet.mean, p.choosing.seconds_per_image);
+        return std::tuple(p.choosing.frechet.mean, -p.choosing.speedup);
       });
   if (found.point) return found;
   const auto fastest = first_by(
@@ -112,6 +111,11 @@ void check_budget(const SweepBudget& budget) {
       budget.kind == SweepBudget::Kind::quality
           ? fmt::format("a budget of {} %: give a number of at least 0", budget.value)
           : fmt::format("a speed-up of at least {}: give a number of at least 1", budget.value));
+}
+
+bool missed(const SweepBudget& budget, const SweepNumbers& numbers) {
+  return budget.kind == SweepBudget::Kind::quality ? numbers.above_full.mean > budget.value
+                                                   : numbers.speedup < budget.value;
 }
 
 SweepRecommendation recommend(std::span<const SweepPoint> points, const SweepBudget& budget) {

@@ -1,6 +1,7 @@
 // Recommendations for people who decide on cost.
 #include <fmt/format.h>
 
+#include "l2c/core/words.h"
 #include "l2c/sweep/choice.h"
 #include "numbers.h"
 
@@ -15,16 +16,14 @@ std::string quality_words(const SweepNumbers& numbers) {
 
 // Whether the budget, met on the choosing seeds, is met by the reported numbers.
 std::string verdict(const SweepBudget& budget, const SweepPoint& point) {
-  if (!point.reporting) return {};
+  if (!point.reporting || !missed(budget, *point.reporting)) return {};
   const SweepNumbers& numbers = *point.reporting;
   if (budget.kind == SweepBudget::Kind::quality) {
-    if (numbers.above_full.mean <= budget.value) return {};
     return fmt::format(
         " On these fresh seeds the budget is missed by {:.1f} points (where it was chosen: {}); "
         "take the recommendation for a smaller budget to be on the safe side.",
         numbers.above_full.mean - budget.value, percent_in_words(point.choosing.above_full));
   }
-  if (numbers.speedup >= budget.value) return {};
   return fmt::format(" In this second timing the wanted speed-up is missed by {:.2f}x.",
                      budget.value - numbers.speedup);
 }
@@ -42,8 +41,8 @@ std::string doubt(const SweepPoint& point) {
 
 std::string in_words(const SweepBudget& budget) {
   return budget.kind == SweepBudget::Kind::quality
-             ? fmt::format("at most +{:g} % Fréchet distance", budget.value)
-             : fmt::format("at least {:g}x as fast", budget.value);
+             ? fmt::format("at most +{} % Fréchet distance", budget.value)
+             : fmt::format("at least {}x as fast", budget.value);
 }
 
 std::string in_words(const SweepRecord& record, const SweepRecommendation& recommendation) {
@@ -55,13 +54,13 @@ std::string in_words(const SweepRecord& record, const SweepRecommendation& recom
   }
   const SweepPoint& point = record.points[*recommendation.point];
   const SweepNumbers& numbers = point.result();
-  const SweepNumbers& full = record.points.front().result();
+  const double seconds = record.comparable_seconds(*recommendation.point);
   return fmt::format(
       "{}: {:.2f}x as fast as computing everything, measured ({} instead of {} an image; ideal "
       "{:.2f}x), {}, {} stored an image while sampling.{}{}",
-      point.name, numbers.speedup, seconds_in_words(numbers.seconds_per_image),
-      seconds_in_words(full.seconds_per_image), point.ideal_speedup, quality_words(numbers),
-      bytes_in_words(static_cast<double>(point.cache_bytes)), verdict(recommendation.budget, point),
+      point.name, numbers.speedup, seconds_in_words(seconds),
+      seconds_in_words(seconds * numbers.speedup), point.ideal_speedup, quality_words(numbers),
+      bytes_text(static_cast<double>(point.cache_bytes)), verdict(recommendation.budget, point),
       doubt(point));
 }
 

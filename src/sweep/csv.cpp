@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cmath>
+
 #include "l2c/sweep/files.h"
 
 namespace l2c {
@@ -18,8 +20,13 @@ std::string field(const std::string& text) {
   return quoted + '"';
 }
 
+// Nothing for what was not measured.
+std::string measured(double value) {
+  return std::isnan(value) ? std::string() : fmt::format("{}", value);
+}
+
 std::string deviation(const Spread& spread) {
-  return spread.deviation ? fmt::format("{}", *spread.deviation) : std::string();
+  return spread.deviation ? measured(*spread.deviation) : std::string();
 }
 
 std::string budgets_of(const SweepRecord& record, std::size_t number) {
@@ -65,7 +72,7 @@ std::string line(const SweepRecord& record, std::size_t number, const SweepNumbe
   fields.push_back(fmt::format("{}", point.cache_bytes));
   for (const auto* spread : {&numbers.kid, &numbers.precision, &numbers.recall,
                              &numbers.inception_score, &numbers.accuracy}) {
-    fields.push_back(fmt::format("{}", spread->mean));
+    fields.push_back(measured(spread->mean));
     fields.push_back(deviation(*spread));
   }
   fields.push_back(point.use);

@@ -1,51 +1,51 @@
 #include "facts.h"
 
-#include <fmt/format.h>
+#include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "l2c/core/build_info.h"
 #include "l2c/core/hash.h"
-#include "l2c/ops/cpu_isa.h"
-#include "l2c/sampling/planning.h"
+#include "l2c/evaluation/report.h"
 
 namespace l2c {
 
-SweepFacts settings_facts(const EvaluationOptions& options) {
-  const Request& request = options.request;
-  const auto shape = plan_shape(1, request.spacing, request.steps, "");
-  return {{"images of each point and seed", fmt::format("{}", options.images)},
-          {"steps", fmt::format("{}", shape.evaluations.size())},
-          {"spacing", shape.spacing},
-          {"sampler", request.sampler == SamplerKind::ddim ? "ddim" : "ddpm"},
-          {"eta", fmt::format("{}", request.eta)},
-          {"guidance scale", fmt::format("{}", request.guidance)},
-          {"guided channels",
-           request.guidance_channels == GuidanceChannels::all ? "all" : "the first three"},
-          {"batch size", fmt::format("{}", request.batch_size)},
-          {"rounds of timing", fmt::format("{}", options.timing_rounds)},
-          {"images of a round", fmt::format("{}", timing_batch(options))},
-          {"neighbour of precision and recall", fmt::format("{}", options.quality.neighbour)},
-          {"blocks of the inception score, at most",
-           fmt::format("{}", options.quality.inception_blocks)}};
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// "kid_images": 10000 as "kid images" and "10000"; lists and objects are left out.
+void add_facts(SweepFacts& facts, const Json& json, const std::string& of = "") {
+  for (const auto& [key, value] : json.items()) {
+    if (value.is_structured()) continue;
+    auto name = of + key;
+    std::replace(name.begin(), name.end(), '_', ' ');
+    facts.emplace_back(name, value.is_string() ? value.get<std::string>() : value.dump());
+  }
 }
 
-SweepFacts machine_facts() {
-  const auto info = build_info();
-  return {{"processor", info.cpu_model},
-          {"instruction set", ops::name(ops::cpu_isa())},
-          {"threads", fmt::format("{}", info.threads)},
-          {"l2c", info.version},
-          {"LibTorch", info.libtorch},
-          {"compiler", info.compiler}};
-}
+}  // namespace
 
-SweepFacts fingerprint_facts(const Pipeline& pipeline, const FeatureNetwork& network,
-                             const ReferenceStatistics& reference) {
-  return {{"model", pipeline.summary().fingerprint},
-          {"feature network", network.fingerprint()},
-          {"feature network is", network.description()},
-          {"real images", reference.data},
-          {"real images' fingerprint", reference.data_fingerprint},
-          {"their statistics", fingerprint(reference)}};
+EvaluationFacts facts_of(const Pipeline& pipeline, const FeatureNetwork& network,
+                         const ReferenceStatistics& reference, const EvaluationOptions& options,
+                         const std::string& device) {
+  const EvaluationReport report{.model = pipeline.summary(),
+                                .network = network.description(),
+                                .network_fingerprint = network.fingerprint(),
+                                .reference = reference,
+                                .options = options,
+                                .threads = build_info().threads,
+                                .full = {},
+                                .policies = {}};
+  const auto json = Json::parse(report_json(report));
+  EvaluationFacts facts;
+  add_facts(facts.settings, json.at("settings"));
+  facts.settings.emplace_back("dtype", pipeline.summary().dtype);
+  add_facts(facts.machine, json.at("machine"));
+  facts.machine.emplace_back("device", device);
+  add_facts(facts.fingerprints, json.at("model"), "model: ");
+  add_facts(facts.fingerprints, json.at("network"), "feature network: ");
+  add_facts(facts.fingerprints, json.at("reference"), "real images: ");
+  return facts;
 }
 
 std::string key_of(const SweepFacts& facts) {
@@ -55,16 +55,6 @@ std::string key_of(const SweepFacts& facts) {
     hash.text(text);
   }
   return hash.hex();
-}
-
-DataInfo data_of(const ReferenceStatistics& reference) {
-  return {.description = reference.data,
-          .fingerprint = reference.data_fingerprint,
-          .size = reference.features.size(0),
-          .channels = reference.channels,
-          .image_size = reference.image_size,
-          .num_classes = reference.num_classes,
-          .class_names = {}};
 }
 
 }  // namespace l2c

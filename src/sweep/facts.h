@@ -8,15 +8,15 @@
 
 namespace l2c {
 
-SweepFacts settings_facts(const EvaluationOptions& options);
-SweepFacts machine_facts();
-SweepFacts fingerprint_facts(const Pipeline& pipeline, const FeatureNetwork& network,
-                             const ReferenceStatistics& reference);
+// As an evaluation's report has them, without the seeds.
+struct EvaluationFacts {
+  SweepFacts settings{}, machine{}, fingerprints{};
+};
+EvaluationFacts facts_of(const Pipeline& pipeline, const FeatureNetwork& network,
+                         const ReferenceStatistics& reference, const EvaluationOptions& options,
+                         const std::string& device);
 
 // 32 hex digits of all names and texts.
 std::string key_of(const SweepFacts& facts);
-
-// What check_evaluation() knows of the data, from what is kept of them.
-DataInfo data_of(const ReferenceStatistics& reference);
 
 }  // namespace l2c

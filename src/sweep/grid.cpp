@@ -78,7 +78,7 @@ std::vector<PolicySpec> with_thresholds(const std::vector<PolicySpec>& specs,
                                         const std::vector<double>& thresholds) {
   std::vector<PolicySpec> added;
   for (const auto& spec : specs) {
-    if (!spec.threshold || spec.threshold_given || !spec.recall.empty()) continue;
+    if (!spec.threshold || spec.threshold_given || spec.recall_given) continue;
     for (const double threshold : thresholds) {
       added.push_back(parse_policy_spec(fmt::format("{}@{}", spec.text, threshold)));
     }
@@ -94,7 +94,7 @@ std::vector<PolicySpec> with_recalls(const std::vector<PolicySpec>& specs,
                                      const std::vector<std::string>& recalls) {
   std::vector<PolicySpec> added;
   for (const auto& spec : specs) {
-    if (!spec.reuses || !spec.recall.empty()) continue;
+    if (!spec.reuses || spec.recall_given) continue;
     for (const auto& recall : recalls) {
       added.push_back(parse_policy_spec(fmt::format("{}+{}", spec.text, recall)));
     }
@@ -122,8 +122,7 @@ std::vector<PolicySpec> expand(const SweepGrid& grid, const Request& request) {
   for (auto& spec : given) points.add(std::move(spec));
   auto all = points.take();
   if (all.size() < 2) {
-    throw InputError(
-        "nothing to compare with computing everything: give --policies, or --grid default");
+    throw InputError("nothing to compare with computing everything: give --policies, or --grid");
   }
   return all;
 }

@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "l2c/core/error.h"
+#include "l2c/io/file.h"
 #include "l2c/sweep/choice.h"
 #include "l2c/sweep/files.h"
 
@@ -39,7 +41,7 @@ Json json_of(const SweepNumbers& numbers) {
           {"speedup_quartiles", json_of(numbers.speedup_quartiles)}};
 }
 
-// A text an evaluation: '#' computed, '.' reused, and '=' in front where the policy was not free.
+// A text an evaluation: '#' computed, '.' reused, and '=' in front where it is no cache step.
 Json json_of(const CachePlan& plan) {
   Json rows = Json::array();
   for (int k = 0; k < plan.evaluations(); ++k) {
@@ -102,6 +104,12 @@ Spread spread_from(const Json& json) {
   return spread;
 }
 
+// Of what may be left unmeasured: null, as JSON has no NaN.
+Spread measured_from(const Json& json) {
+  if (!json.at("mean").is_null()) return spread_from(json);
+  return {.mean = std::numeric_limits<double>::quiet_NaN(), .deviation = {}};
+}
+
 Quartiles quartiles_from(const Json& json) {
   return {.low = json.at("low").get<double>(), .high = json.at("high").get<double>()};
 }
@@ -109,11 +117,11 @@ Quartiles quartiles_from(const Json& json) {
 SweepNumbers numbers_from(const Json& json) {
   return {.frechet_by_seed = json.at("frechet_by_seed").get<std::vector<double>>(),
           .frechet = spread_from(json.at("frechet")),
-          .kid = spread_from(json.at("kid")),
-          .precision = spread_from(json.at("precision")),
-          .recall = spread_from(json.at("recall")),
-          .inception_score = spread_from(json.at("inception_score")),
-          .accuracy = spread_from(json.at("accuracy")),
+          .kid = measured_from(json.at("kid")),
+          .precision = measured_from(json.at("precision")),
+          .recall = measured_from(json.at("recall")),
+          .inception_score = measured_from(json.at("inception_score")),
+          .accuracy = measured_from(json.at("accuracy")),
           .above_full = spread_from(json.at("above_full_percent")),
           .seconds_per_image = json.at("seconds_per_image").get<double>(),
           .seconds_quartiles = quartiles_from(json.at("seconds_per_image_quartiles")),
@@ -242,6 +250,13 @@ SweepRecord read_sweep(const std::string& json, const std::string& where) {
     refuse(error.what());
   }
   return record;
+}
+
+SweepRecord load_sweep(const std::filesystem::path& path) {
+  const auto file = io::MappedFile::open(path);
+  const auto bytes = file->bytes();
+  return read_sweep(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()),
+                    path.string());
 }
 
 }  // namespace l2c

@@ -3,36 +3,19 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <array>
 #include <cmath>
 
 namespace l2c {
 
-namespace {
-
-// Three digits with the largest prefix that leaves at least 1.
-std::string with_prefix(double value, const char* unit) {
-  constexpr std::array prefixes{"", "k", "M", "G", "T", "P"};
-  std::size_t power = 0;
-  while (std::abs(value) >= 999.5 && power + 1 < prefixes.size()) {
-    value /= 1000;
-    ++power;
-  }
-  const int digits = power == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-  return fmt::format("{:.{}f} {}{}", value, digits, prefixes[power], unit);
-}
-
-}  // namespace
-
-std::string bytes_in_words(double bytes) { return with_prefix(bytes, "B"); }
-
-std::string flops_in_words(double flops) { return with_prefix(flops, "FLOP"); }
-
 std::string seconds_in_words(double seconds) {
-  return seconds < 1 ? fmt::format("{:.3g} ms", 1000 * seconds) : fmt::format("{:.3g} s", seconds);
+  const bool small = seconds < 0.9995;
+  const double value = small ? 1000 * seconds : seconds;
+  const int digits = value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+  return fmt::format("{:.{}f} {}", value, digits, small ? "ms" : "s");
 }
 
 std::string spread_in_words(const Spread& spread, int digits, double scale) {
+  if (std::isnan(spread.mean)) return "–";
   const auto mean = fmt::format("{:.{}f}", scale * spread.mean, digits);
   if (!spread.deviation) return mean;
   return fmt::format("{} ± {:.{}f}", mean, scale * *spread.deviation, digits);

@@ -9,13 +9,9 @@
 
 namespace l2c {
 
-// "66.1 MB" (powers of 1000).
-std::string bytes_in_words(double bytes);
-// "113 ms", "1.25 s".
+// "113 ms", "1.25 s", "1234 s": three digits, or all of those before the point.
 std::string seconds_in_words(double seconds);
-// "3.04 GFLOP".
-std::string flops_in_words(double flops);
-// "2.150 ± 0.031"; without a spread the mean alone.
+// "2.150 ± 0.031"; without a spread the mean alone; "–" for what was not measured.
 std::string spread_in_words(const Spread& spread, int digits, double scale = 1);
 // "+1.4 % ± 0.5".
 std::string percent_in_words(const Spread& percent);

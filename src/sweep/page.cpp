@@ -13,12 +13,6 @@ namespace l2c {
 
 namespace {
 
-bool missed(const SweepBudget& budget, const SweepPoint& point) {
-  const SweepNumbers& numbers = point.result();
-  return budget.kind == SweepBudget::Kind::quality ? numbers.above_full.mean > budget.value
-                                                   : numbers.speedup < budget.value;
-}
-
 std::string card(const SweepRecord& record, const SweepRecommendation& found) {
   const auto heading = fmt::format(
       "<h3>You {} {}</h3>", found.budget.kind == SweepBudget::Kind::quality ? "allow" : "want",
@@ -39,7 +33,7 @@ std::string card(const SweepRecord& record, const SweepRecommendation& found) {
       "<div class=\"card{}\">{}<p class=\"big\">{:.2f}× as fast <small>with {}, Fréchet "
       "{}</small></p>"
       "<p>{}</p>{}</div>\n",
-      missed(found.budget, point) ? " missed" : "", heading, numbers.speedup,
+      missed(found.budget, numbers) ? " missed" : "", heading, numbers.speedup,
       escaped_html(point.name), percent_in_words(numbers.above_full), words, use);
 }
 

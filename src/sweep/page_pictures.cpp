@@ -37,8 +37,8 @@ std::string key(const char* colour, const char* meaning) {
 std::string charts_html(const SweepRecord& record) {
   std::string body =
       "<p class=\"hint\">One mark is one way to run the model. Filled: measured on the reporting "
-      "seeds, with the spread over them; hollow: on the choosing seeds only, times scaled by how "
-      "much slower or faster the machine computed everything then. The line joins the "
+      "seeds, with the spread over them; hollow: on the choosing seeds only, placed by their "
+      "percentage above full and their speed-up. The line joins the "
       "front. An arrow at the upper edge: worse than the chart reaches. Rest the mouse on a mark "
       "for its numbers.</p>\n";
   for (const auto axis : {SweepAxis::time, SweepAxis::flops, SweepAxis::memory}) {
@@ -53,7 +53,7 @@ std::string pictures_html(const SweepRecord& record) {
     if (!point.images.empty()) order.push_back(&point);
   }
   std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-    return a->result().seconds_per_image > b->result().seconds_per_image;
+    return a->result().speedup < b->result().speedup;
   });
   std::string tiles;
   for (const auto* point : order) {

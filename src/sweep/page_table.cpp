@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "l2c/core/html.h"
+#include "l2c/core/words.h"
 #include "numbers.h"
 #include "page_parts.h"
 
@@ -44,10 +45,10 @@ constexpr std::array columns{
              return fmt::format("{:.2f}×", p.ideal_speedup);
            }},
     Column{"work<br>an image",
-           [](const SweepPoint& p, const SweepNumbers&) { return flops_in_words(p.flops); }},
+           [](const SweepPoint& p, const SweepNumbers&) { return with_prefix(p.flops, "FLOP"); }},
     Column{"stored<br>an image",
            [](const SweepPoint& p, const SweepNumbers&) {
-             return bytes_in_words(static_cast<double>(p.cache_bytes));
+             return bytes_text(static_cast<double>(p.cache_bytes));
            }},
     Column{"KID<br>× 1000", [](const SweepPoint&,
                                const SweepNumbers& n) { return spread_in_words(n.kid, 2, 1000); }},
@@ -94,8 +95,9 @@ std::string table_html(const SweepRecord& record) {
       "<p class=\"hint\">Fastest first. ● and a blue row: on the front, so nothing measured was "
       "both faster and better when it was chosen; its numbers, as those of full and of what is "
       "recommended, come from the reporting seeds. Gray rows: measured on the choosing seeds only, "
-      "and timed along with all points: compare their speed-ups, not their times (the order does "
-      "that). ± is the standard deviation over the seeds; in brackets the middle half of the "
+      "and timed along with all points: compare percentages, not distances, and speed-ups, not "
+      "times (the order does that). ± is the standard deviation over the seeds; in brackets the "
+      "middle half of the "
       "rounds of "
       "timing.</p>\n<div class=\"scroll\"><table>\n<thead><tr>{}<th class=\"word\">seeds</th>"
       "</tr></thead>\n<tbody>\n{}</tbody>\n</table></div>\n",

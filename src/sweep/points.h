@@ -13,7 +13,8 @@ namespace l2c {
 // RunError when its Frechet distance is 0.
 std::vector<SweepPoint> points_of(const EvaluationReport& report, const ForwardCost& cost);
 
-// With their labels.
+// The first `count` of the set, or all where it has fewer, with their labels. Throws InputError for
+// a file that was damaged or changed since.
 std::vector<Image> first_images(const SampleSet& set, int count);
 
 }  // namespace l2c

@@ -47,10 +47,16 @@ TEST(ParetoFront, OfEqualCostTheBetterOfEqualLossTheCheaper) {
 
 TEST(ParetoFront, RefusesWhatIsNotFinite) {
   for (const double odd : {std::nan(""), HUGE_VAL}) {
-    EXPECT_THAT([&] { (void)front({{1, 1}, {odd, 1}}); },
-                ThrowsMessage<InputError>(HasSubstr("point 1 has cost")));
-    EXPECT_THAT([&] { (void)front({{1, odd}}); },
-                ThrowsMessage<InputError>(HasSubstr("point 0 has cost 1 and loss")));
+    EXPECT_THAT(
+        [&] {
+          (void)front({{1, 1}, {odd, 1}});
+        },
+        ThrowsMessage<InputError>(HasSubstr("point 1 has cost")));
+    EXPECT_THAT(
+        [&] {
+          (void)front({{1, odd}});
+        },
+        ThrowsMessage<InputError>(HasSubstr("point 0 has cost 1 and loss")));
   }
 }
 
@@ -94,6 +100,22 @@ TEST_F(RecommendTest, SaysWhatComesClosestWhereNothingMeetsTheBudget) {
   EXPECT_EQ(chosen(speedup(2)), "none: there is nothing but computing everything");
 }
 
+TEST_F(RecommendTest, ComparesSpeedupsNotTimes) {
+  points_[2].choosing.seconds_per_image = 0.1;
+  EXPECT_EQ(chosen(percent(4)), "fast");
+  points_[2].choosing.speedup = 2.2;
+  EXPECT_EQ(chosen(percent(4)), "fine");
+  EXPECT_EQ(chosen(speedup(2.1)), "fine");
+}
+
+TEST(Missed, IsOutsideTheBudget) {
+  const auto numbers = test::numbers(0.5, 3);
+  EXPECT_TRUE(missed(percent(2.9), numbers));
+  EXPECT_FALSE(missed(percent(3), numbers));
+  EXPECT_TRUE(missed(speedup(2.1), numbers));
+  EXPECT_FALSE(missed(speedup(2), numbers));
+}
+
 TEST_F(RecommendTest, ChoosesByTheChoosingSeedsAlone) {
   points_[4].reporting = test::numbers(0.1, -50);
   EXPECT_EQ(chosen(percent(1.2)), "fine");
@@ -111,6 +133,12 @@ TEST_F(RecommendTest, RefusesOddBudgetsAndNumbers) {
   points_[2].choosing.frechet.mean = std::nan("");
   EXPECT_THAT([&] { (void)chosen(percent(1)); },
               ThrowsMessage<InputError>(AllOf(HasSubstr("fine"), HasSubstr("not finite"))));
+  points_[2] = measured("fine", 0.8, 1.2);
+  for (const double odd : {0.0, -1.0, std::nan(""), HUGE_VAL}) {
+    points_[3].choosing.speedup = odd;
+    EXPECT_THAT([&] { (void)chosen(percent(1)); },
+                ThrowsMessage<InputError>(AllOf(HasSubstr("same"), HasSubstr("speed-up"))));
+  }
   points_.clear();
   EXPECT_THAT([&] { (void)chosen(percent(1)); }, ThrowsMessage<InputError>(HasSubstr("no points")));
 }
@@ -118,8 +146,8 @@ TEST_F(RecommendTest, RefusesOddBudgetsAndNumbers) {
 TEST(InWords, SaysWhatWasMeasuredOnTheReportingSeeds) {
   const auto record = test::small_record();
   const auto words = in_words(record, record.recommendations[0]);
-  // Reported: 0.81 s, +1.6 %; chosen by 0.80 s, +1.2 %.
-  EXPECT_THAT(words, HasSubstr("fine: 1.23x as fast"));
+  // Reported: 0.81 s of 1.02 s, +1.6 %; chosen by 0.80 s of 1 s, +1.2 %.
+  EXPECT_THAT(words, HasSubstr("fine: 1.26x as fast"));
   EXPECT_THAT(words, HasSubstr("810 ms instead of 1.02 s an image"));
   EXPECT_THAT(words, HasSubstr("ideal 1.38x"));
   EXPECT_THAT(words, HasSubstr("+1.6 % ± 0.3"));
@@ -150,6 +178,7 @@ TEST(InWords, SaysThatNothingMeetsABudget) {
               AllOf(HasSubstr("Nothing meets \"at most +0.5 % Fréchet distance\""),
                     HasSubstr("fine, is +1.2 %"), HasSubstr("Keep computing everything")));
   EXPECT_EQ(in_words(speedup(1.5)), "at least 1.5x as fast");
+  EXPECT_EQ(in_words(percent(1234567.5)), "at most +1234567.5 % Fréchet distance");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -53,6 +54,33 @@ TEST(SweepJson, HoldsBothSetsOfSeedsAndTheWords) {
               HasSubstr("Nothing meets"));
 }
 
+// As of Inception's features, which know no labels, and of statistics without images.
+TEST(SweepFiles, WhatWasNotMeasuredStaysUnknown) {
+  auto record = test::small_record();
+  const Spread unknown{.mean = std::nan(""), .deviation = std::nan("")};
+  for (auto* numbers : {&record.points[1].choosing, &*record.points[1].reporting}) {
+    numbers->kid = unknown;
+    numbers->accuracy = unknown;
+  }
+  const auto text = sweep_json(record);
+  EXPECT_TRUE(nlohmann::json::parse(text)["points"][1]["reporting"]["kid"]["mean"].is_null());
+  const auto again = read_sweep(text, "x");
+  EXPECT_EQ(sweep_json(again), text);
+  for (const auto* numbers : {&again.points[1].choosing, &*again.points[1].reporting}) {
+    EXPECT_TRUE(std::isnan(numbers->kid.mean));
+    EXPECT_TRUE(std::isnan(numbers->accuracy.mean));
+    EXPECT_FALSE(numbers->kid.deviation);
+    EXPECT_EQ(numbers->precision.mean, 0.75);
+  }
+  EXPECT_EQ(sweep_csv(again), sweep_csv(record));
+  EXPECT_THAT(sweep_csv(record), HasSubstr(",9100000,,,0.75,0.01,0.5,0.02,5,0.04,,,l2c sample"));
+  EXPECT_EQ(sweep_page(again), sweep_page(record));
+  EXPECT_THAT(sweep_page(record), HasSubstr("<td>–</td>"));
+  EXPECT_THAT(sweep_page(test::small_record()), testing::Not(HasSubstr("<td>–</td>")));
+  EXPECT_THAT(sweep_page(record), testing::Not(HasSubstr(">nan")));
+  EXPECT_THAT(sweep_csv(record), testing::Not(HasSubstr("nan")));
+}
+
 TEST(SweepJson, OtherJsonIsRefused) {
   const auto refused = [](const std::string& text, const char* says) {
     EXPECT_THAT([&] { (void)read_sweep(text, "some.json"); },
@@ -60,7 +88,7 @@ TEST(SweepJson, OtherJsonIsRefused) {
                     AllOf(HasSubstr("some.json is not what l2c sweep writes"), HasSubstr(says))));
   };
   refused("", "parse error");
-  refused("[]", "");
+  refused("[]", "type_error");
   refused("{\"format\": \"l2c sweep 2\"}", "another format");
   const auto changed = [](const auto& change) {
     auto json = nlohmann::json::parse(sweep_json(test::small_record()));
@@ -75,6 +103,8 @@ TEST(SweepJson, OtherJsonIsRefused) {
   refused(changed([](auto& json) { json["recommendations"][0]["point"] = 5; }), "point 5");
   refused(changed([](auto& json) { json["recommendations"][0]["budget"] = "price"; }), "price");
   refused(changed([](auto& json) { json["points"][1]["choosing"]["speedup"] = nullptr; }), "null");
+  refused(changed([](auto& json) { json["points"][1]["choosing"]["frechet"]["mean"] = nullptr; }),
+          "null");
 }
 
 TEST(SweepCsv, HasALineForEachPointAndSetOfSeeds) {
@@ -110,6 +140,7 @@ TEST(SweepChart, ShowsReportedNumbersFilledAndJoinsTheFront) {
   const auto record = test::small_record();
   const auto chart = sweep_chart(record, SweepAxis::time);
   ASSERT_EQ(chart.points.size(), 5U);
+  EXPECT_DOUBLE_EQ(chart.points[0].x, 1.02);
   EXPECT_DOUBLE_EQ(chart.points[1].x, 0.81);
   EXPECT_DOUBLE_EQ(chart.points[1].y, 10.16);
   EXPECT_TRUE(chart.points[1].filled);
@@ -121,7 +152,7 @@ TEST(SweepChart, ShowsReportedNumbersFilledAndJoinsTheFront) {
   EXPECT_EQ(chart.points[2].label, "fast");
   EXPECT_EQ(chart.line, (std::vector<std::size_t>{2, 1, 0}));
   auto turned = record;
-  turned.points[1].reporting = test::numbers(0.81, 5);
+  turned.points[1].reporting = test::numbers(0.81, 5, 1.02);
   EXPECT_EQ(sweep_chart(turned, SweepAxis::time).line, (std::vector<std::size_t>{2, 0}))
       << "a point that fresh numbers take off the front";
   EXPECT_THAT(chart.x_label, HasSubstr("seconds"));
@@ -130,6 +161,25 @@ TEST(SweepChart, ShowsReportedNumbersFilledAndJoinsTheFront) {
   EXPECT_THAT(sweep_chart(record, SweepAxis::flops).x_label, HasSubstr("GFLOP"));
   EXPECT_DOUBLE_EQ(sweep_chart(record, SweepAxis::memory).points[2].x, 9.1);
   EXPECT_THAT(sweep_chart(record, SweepAxis::memory).x_label, HasSubstr("MB stored"));
+}
+
+// The same images of other noise may be nearer to the real ones, or farther.
+TEST(SweepChart, PutsHollowMarksWhereTheirPercentageBelongs) {
+  auto record = test::small_record();
+  auto& full = record.points[0].reporting.value();
+  full.frechet.mean = 20;
+  EXPECT_DOUBLE_EQ(record.comparable_frechet(0), 20);
+  EXPECT_DOUBLE_EQ(record.comparable_frechet(1), 10.16) << "measured on the same seeds";
+  EXPECT_DOUBLE_EQ(record.comparable_frechet(3), 20 * 1.09);
+  const auto chart = sweep_chart(record, SweepAxis::flops);
+  EXPECT_DOUBLE_EQ(chart.points[3].y, 20 * 1.09);
+  EXPECT_DOUBLE_EQ(chart.level.value(), 20);
+  full.speedup = 1.01;
+  EXPECT_DOUBLE_EQ(record.comparable_seconds(0), 1.02) << "its own, whatever its speed-up";
+  EXPECT_DOUBLE_EQ(record.comparable_seconds(3), 0.9 * 1.02 * 1.01);
+  record.points[0].reporting.reset();
+  EXPECT_DOUBLE_EQ(record.comparable_frechet(3), 10 * 1.09);
+  EXPECT_DOUBLE_EQ(record.comparable_seconds(3), 0.9);
 }
 
 TEST(WriteSweep, WritesFourFilesAndNothingElse) {
@@ -143,7 +193,9 @@ TEST(WriteSweep, WritesFourFilesAndNothingElse) {
               testing::UnorderedElementsAre("sweep.json", "sweep.csv", "sweep.png", "report.html"));
   EXPECT_GE(io::read_png(folder / "sweep.png").width, 1200);
   EXPECT_EQ(io::read_text(folder / "report.html"), sweep_page(test::small_record()));
-  (void)read_sweep(io::read_text(folder / "sweep.json"), "x");
+  EXPECT_EQ(sweep_json(load_sweep(folder / "sweep.json")), sweep_json(test::small_record()));
+  EXPECT_THAT([&] { (void)load_sweep(folder / "sweep.csv"); },
+              ThrowsMessage<InputError>(HasSubstr("sweep.csv is not what l2c sweep writes")));
   EXPECT_THAT([&] { write_sweep(folder / "sweep.csv", test::small_record()); },
               ThrowsMessage<InputError>(HasSubstr("cannot make the folder")));
 }

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <vector>
 
 #include "evaluation_support.h"
+#include "l2c/cache/router.h"
 #include "l2c/core/error.h"
 #include "support/golden.h"
 
@@ -53,6 +55,19 @@ TEST(SweepGrid, ARouterWhoseRecallIsNamedTakesNoThreshold) {
               ElementsAre("full", router, router + "+taylor:1", router + "@0.5"));
 }
 
+// What a router was trained with is one more point, not the only one.
+TEST(SweepGrid, ARouterWithARecallOfItsOwnTakesOthersToo) {
+  const auto path = test::scratch() / "own.safetensors";
+  Router(20, 4, std::vector<float>(80, -3), {.recall = "taylor:1"}).save(path);
+  const auto router = "router:" + path.string();
+  EXPECT_THAT(
+      texts({.policies = {router},
+             .recalls = {"latest", "taylor:1", "chebyshev:2"},
+             .thresholds = {0.5}}),
+      ElementsAre("full", router, router + "@0.5", router + "+latest", router + "+chebyshev:2",
+                  router + "@0.5+latest", router + "@0.5+chebyshev:2"));
+}
+
 TEST(SweepGrid, EqualRunsOnce) {
   const auto router = "router:" + test::write_router().string();
   const auto copy = test::scratch() / "copy.safetensors";
@@ -88,7 +103,7 @@ TEST(SweepGrid, RefusesWhatIsNoGrid) {
     EXPECT_THAT([&] { (void)texts(grid); }, ThrowsMessage<InputError>(HasSubstr(says)));
   };
   refused({}, "nothing to compare with");
-  refused({.policies = {"full"}}, "--grid default");
+  refused({.policies = {"full"}}, "--policies, or --grid");
   refused({.policies = {"fast"}}, "no such policy");
   refused({.policies = {"steps:10"}, .recalls = {"taylor:1"}}, "recalls without a policy");
   refused({.policies = {"every:2"}, .recalls = {"tailor:1"}}, "tailor:1");

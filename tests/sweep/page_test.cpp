@@ -61,7 +61,7 @@ TEST_F(PageTest, RecommendsWithTheReportedNumbers) {
   const auto cards = part(page_, "recommendations");
   EXPECT_EQ(count(cards, "<div class=\"card"), 4U) << "three in a frame";
   EXPECT_THAT(cards, HasSubstr("You allow at most +2 % Fréchet distance"));
-  EXPECT_THAT(cards, HasSubstr("1.23× as fast <small>with fine, Fréchet +1.6 % ± 0.3</small>"));
+  EXPECT_THAT(cards, HasSubstr("1.26× as fast <small>with fine, Fréchet +1.6 % ± 0.3</small>"));
   EXPECT_THAT(cards, HasSubstr("9.10 MB stored an image"));
   EXPECT_THAT(cards, HasSubstr("You want at least 1.9x as fast"));
   EXPECT_THAT(cards, HasSubstr("<pre>l2c sample --policy fine</pre>"));

@@ -6,7 +6,7 @@
 
 namespace l2c::test {
 
-SweepNumbers numbers(double seconds, double percent) {
+SweepNumbers numbers(double seconds, double percent, double full) {
   const double frechet = 10 * (1 + percent / 100);
   return {.frechet_by_seed = {frechet - 0.1, frechet + 0.1},
           .frechet = {.mean = frechet, .deviation = 0.14},
@@ -18,8 +18,8 @@ SweepNumbers numbers(double seconds, double percent) {
           .above_full = {.mean = percent, .deviation = 0.3},
           .seconds_per_image = seconds,
           .seconds_quartiles = {.low = 0.99 * seconds, .high = 1.01 * seconds},
-          .speedup = 1 / seconds,
-          .speedup_quartiles = {.low = 0.98 / seconds, .high = 1.02 / seconds}};
+          .speedup = full / seconds,
+          .speedup_quartiles = {.low = 0.98 * full / seconds, .high = 1.02 * full / seconds}};
 }
 
 SweepPoint measured(const std::string& name, double seconds, double percent) {
@@ -58,9 +58,9 @@ SweepRecord small_record() {
     point.on_front = true;
     point.images = base64(io::encode_png(pixels));
   }
-  record.points[0].reporting = numbers(1.02, 0);
-  record.points[1].reporting = numbers(0.81, 1.6);
-  record.points[2].reporting = numbers(0.52, 4.4);
+  record.points[0].reporting = numbers(1.02, 0, 1.02);
+  record.points[1].reporting = numbers(0.81, 1.6, 1.02);
+  record.points[2].reporting = numbers(0.52, 4.4, 1.02);
   for (auto& point : record.points) point.plan = CachePlan(2, 4);
   record.points[1].plan->reuse(1, 2);
   for (int unit = 0; unit < 4; ++unit) record.points[2].plan->reuse(1, unit);

@@ -1,5 +1,7 @@
 #include "l2c/sweep/sweep.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -33,7 +35,9 @@ SweepOptions small_sweep() {
   options.images_shown = 6;
   options.command = "l2c sweep ...";
   options.use = [](const PolicySpec& spec) { return "use " + spec.text; };
-  options.reproduce = [](const PolicySpec& spec) { return "measure " + spec.text; };
+  options.reproduce = [](const PolicySpec& spec, const std::vector<std::uint64_t>& seeds) {
+    return fmt::format("measure {} on {}", spec.text, fmt::join(seeds, " "));
+  };
   return options;
 }
 
@@ -87,7 +91,7 @@ TEST_F(SweepTest, ChoosesByOneSetOfSeedsAndReportsAnother) {
   EXPECT_NE(record.points[0].choosing.frechet.mean, evaluated.policies[0].frechet.mean);
   std::vector<CostAndLoss> numbers;
   for (const auto& point : record.points) {
-    numbers.push_back({point.choosing.seconds_per_image, point.choosing.frechet.mean});
+    numbers.push_back({1 / point.choosing.speedup, point.choosing.frechet.mean});
   }
   const auto front = pareto_front(numbers);
   for (std::size_t k = 0; k < record.points.size(); ++k) {
@@ -97,6 +101,7 @@ TEST_F(SweepTest, ChoosesByOneSetOfSeedsAndReportsAnother) {
     const bool reported = k == 0 || on_front || recommended;
     EXPECT_EQ(record.points[k].reporting.has_value(), reported);
     EXPECT_EQ(record.points[k].images.starts_with("iVBORw0KGgo"), reported);
+    EXPECT_THAT(record.points[k].reproduce, testing::EndsWith(reported ? " on 5 6" : " on 0 1"));
   }
   EXPECT_FALSE(record.recommendations[1].point);
 }
@@ -115,9 +120,15 @@ TEST_F(SweepTest, PointsKnowTheirWorkPlanAndCommands) {
   EXPECT_GT(every.cache_bytes, 0);
   EXPECT_EQ(routed.family, "router");
   EXPECT_EQ(every.use, "use every:2");
-  EXPECT_EQ(routed.reproduce, "measure " + router);
+  EXPECT_THAT(routed.reproduce, testing::StartsWith("measure " + router + " on "));
   EXPECT_EQ(record.command, "l2c sweep ...");
   EXPECT_EQ(record.images_shown, 6);
+  const auto kid = fmt::format("{}", options_.evaluation.quality.kid_images);
+  EXPECT_THAT(record.settings, testing::IsSupersetOf(SweepFacts{
+                                   {"dtype", "fp32"}, {"kid images", kid}, {"steps", "6"}}));
+  EXPECT_THAT(record.machine, testing::Contains(testing::Pair("device", "cpu")));
+  EXPECT_THAT(record.fingerprints, testing::Contains(testing::Pair(
+                                       "model: fingerprint", pipeline_.summary().fingerprint)));
   EXPECT_DOUBLE_EQ(full.choosing.above_full.mean, 0);
   EXPECT_EQ(full.choosing.above_full.deviation, 0);
   const auto& by_seed = every.choosing.frechet_by_seed;
@@ -172,6 +183,14 @@ TEST_F(SweepTest, WhatIsKeptOfOtherSettingsOrDamagedIsMeasuredAgain) {
   options_.evaluation.timing_rounds = 2;
   (void)run({"every:2", "steps:3"});
   EXPECT_TRUE(doing_.contains("choosing: timing")) << "other rounds";
+  options_.evaluation.quality.kid_images = 5;
+  (void)run({"every:2", "steps:3"});
+  EXPECT_TRUE(doing_.contains("choosing: timing")) << "another KID";
+  options_.device = "cuda:1";
+  (void)run({"every:2", "steps:3"});
+  EXPECT_TRUE(doing_.contains("choosing: timing")) << "another device";
+  (void)run({"every:2", "steps:3"});
+  EXPECT_FALSE(doing_.contains("choosing: timing")) << "the same again";
   for (const auto& entry : fs::directory_iterator(work_)) {
     if (!entry.path().filename().string().starts_with("choosing-")) continue;
     io::AtomicFile file(entry.path());
@@ -197,16 +216,24 @@ TEST_F(SweepTest, RefusesBeforeAnyWork) {
   options.reporting_seeds = {5, 1};
   refused(specs({"every:2"}), options, "seed 1 is to choose and to report");
   options.reporting_seeds = {};
-  refused(specs({"every:2"}), options, "no seeds");
+  refused(specs({"every:2"}), options, "no seeds to report");
   options = small_sweep();
   options.budgets[0].value = -1;
   refused(specs({"every:2"}), options, "a budget of -1 %");
   options = small_sweep();
   options.images_shown = 0;
   refused(specs({"every:2"}), options, "0 images to show");
+  options.images_shown = 201;
+  refused(specs({"every:2"}), options, "201 images to show: give 1 to 200");
+  refused(std::vector<PolicySpec>(1001, parse_policy_spec("full")), small_sweep(),
+          "1001 points: at most 1000");
+  options = small_sweep();
+  options.evaluation.seeds = {};
+  refused(specs({"every:2"}), options, "no seeds to choose by");
   options = small_sweep();
   options.evaluation.request.steps = 5;
-  refused(specs({"router:" + test::write_router().string()}), options, "6");
+  refused(specs({"router:" + test::write_router().string()}), options,
+          "was trained for 6 steps, the run has 5");
   refused({parse_policy_spec("every:2")}, small_sweep(), "first point is \"full\"");
   EXPECT_FALSE(fs::exists(work_));
 }

@@ -100,7 +100,7 @@ class Sweep(SweepCase):
                              ["choosing", "reporting"] if point["reporting"] else ["choosing"])
             self.assertEqual(float(own[0]["frechet"]), point["choosing"]["frechet"]["mean"])
             self.assertEqual(own[0]["reproduce"], point["reproduce"])
-        self.assertIn("at most +1e+06 % Fréchet distance:", self.said)
+        self.assertIn("at most +1000000 % Fréchet distance:", self.said)
         self.assertIn("l2c sample --model", self.said)
 
     def test_the_page_stands_alone(self):
@@ -132,14 +132,19 @@ class Sweep(SweepCase):
 
     def test_refuses_before_any_work(self):
         self.fails(2, *self.command("--policies", "every:2", report_seeds="1,5"), says="seed 1 is to choose and to report")
-        self.fails(2, *self.command("--policies", f"router:{FAST}"), says="20")
-        self.fails(2, *self.command("--policies", "fast"), says="no such policy")
+        self.fails(2, *self.command("--policies", f"router:{FAST}"), says="trained for 20 steps, the run has 4")
+        self.fails(2, *self.command("--policy", "fast"), says="no such policy")
+        self.fails(2, *self.command("--policies", "every:2", "--thresholds", "0.1,0.5"), says="thresholds without a router")
+        self.fails(2, *self.command("--grid", "default", "--recalls", "tailor:1"), says="tailor:1")
         self.fails(2, *self.command(), says="nothing to compare with")
         self.fails(2, *self.command("--policies", "every:2", "--budgets", "-1"), says="a budget of -1 %")
         self.fails(2, *self.command("--policies", "every:2", "--at-least-speedup", "0.5"), says="at least 1")
-        self.fails(2, *self.command("--policies", "every:2", "--grid", "large"), says="--grid")
-        self.fails(2, *self.command("--policies", "every:2", data=None), says="--data is required")
-        self.fails(2, *self.command("--policies", "every:2", out=None), says="--out")
+        self.fails(2, *self.command("--policies", "every:2", "--grid", "large"), says="--grid: large not in")
+        self.fails(2, *self.command("--policies", "every:2", data=None), says="give one of --data and --reference")
+        self.fails(2, *self.command("--policies", "every:2", classifier=None), says="give one of --classifier and --inception")
+        self.fails(2, *self.command("--policies", "every:2", device="cudo"), says="cudo")
+        self.fails(2, *self.command("--policies", "every:2", show=0), says="0 images to show")
+        self.fails(2, *self.command("--policies", "every:2", out=None), says="--out is required")
         self.fails(2, *self.command("--policies", "every:2", out=self.folder / "no/folder"), says="no/folder")
         file = self.folder / "file"
         file.write_text("")
@@ -154,10 +159,14 @@ class SweepRuns(SweepCase):
         before = self.shards()
         for point in record["points"]:
             if not point["reporting"]:
+                self.assertIn("--seeds 0,1 ", point["reproduce"])
                 continue
             self.run_text(point["reproduce"])
-            measured = json.loads((self.folder / "point.json").read_text())["policies"][0]
-            self.assertEqual(measured["frechet"], point["reporting"]["frechet"])
+            full, *others = json.loads((self.folder / "point.json").read_text())["policies"]
+            self.assertEqual([one["spec"] for one in (full, *others)],
+                             ["full"] if point["policy"] == "full" else ["full", point["policy"]])
+            self.assertEqual(full["frechet"], record["points"][0]["reporting"]["frechet"])
+            self.assertEqual((others or [full])[-1]["frechet"], point["reporting"]["frechet"])
             self.run_text(point["use"] + " --labels 1 --out one.png --stats one.json")
             self.assertEqual(json.loads((self.folder / "one.json").read_text())["steps"], point["steps"])
         self.assertEqual(self.shards(), before)
@@ -191,21 +200,29 @@ class SweepRuns(SweepCase):
             return record["points"][0][purpose]["frechet"]["mean"]
 
         base = quick(out=self.folder / "a")
+        self.assertEqual((base["settings"]["dtype"], base["machine"]["device"]), ("fp32", "cpu"))
         other = quick(out=self.folder / "b", report_seeds="2")
         self.assertEqual(frechet(base, "choosing"), frechet(other, "choosing"))
         self.assertNotEqual(frechet(base, "reporting"), frechet(other, "reporting"))
-        self.assertNotEqual(frechet(base, "choosing"), frechet(quick(out=self.folder / "c", cfg_scale=4), "choosing"))
+        changed = quick("--dtype", "bf16", out=self.folder / "c", cfg_scale=4)
+        self.assertNotEqual(frechet(base, "choosing"), frechet(changed, "choosing"))
+        self.assertEqual(changed["settings"]["dtype"], "bf16")
+        for command in ("use", "reproduce"):
+            self.assertIn(" --dtype bf16 ", changed["points"][0][command])
         self.assertEqual([found["value"] for found in base["recommendations"]], [1, 2, 5])
-        found = quick("--at-least-speedup", "1.5", "--budgets", "3", out=self.folder / "a")["recommendations"]
-        self.assertEqual([(one["budget"], one["value"]) for one in found], [("frechet_percent", 3), ("speedup", 1.5)])
-        standard = self.ok(*self.command("--grid", "default", images=4, seeds="0", report_seeds="1",
-                                         out=self.folder / "d"))
-        self.assertIn("wrote sweep.json", standard)
-        record = json.loads((self.folder / "d/sweep.json").read_text())
-        self.assertIn("every:4+chebyshev:2", [point["policy"] for point in record["points"]])
-        self.assertEqual(quick("--show", "2", out=self.folder / "a")["images_shown"], 2)
-        self.assertEqual(quick(work=self.folder / "work", out=self.folder / "e")["images"], 4)
-        self.assertTrue((self.folder / "work/full/seed-0").is_dir())
+        again = quick("--at-least-speedup", "1.5", "--budgets", "3", "--show", "2", work=self.folder / "a/work",
+                      out=self.folder / "e")
+        self.assertEqual([(one["budget"], one["value"]) for one in again["recommendations"]],
+                         [("frechet_percent", 3), ("speedup", 1.5)])
+        self.assertEqual(again["images_shown"], 2)
+        self.assertEqual(again["points"][1]["choosing"], base["points"][1]["choosing"], "taken up from --work")
+        self.assertFalse((self.folder / "e/work").exists())
+
+    def test_the_standard_grid(self):
+        record = self.sweep("--grid", images=4, seeds="0", report_seeds="1", steps=3)
+        self.assertEqual([point["policy"] for point in record["points"]][:4], ["full", "steps:2", "steps:1", "every:2"])
+        self.assertIn("every:3+chebyshev:2", [point["policy"] for point in record["points"]])
+        self.assertIn(" --grid default ", record["command"] + " ")
 
 
 if __name__ == "__main__":

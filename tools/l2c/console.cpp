@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <iostream>
 #include <utility>
@@ -79,16 +78,6 @@ void show_training(const TrainingProgress& progress) {
   const double left = static_cast<double>(progress.of - progress.step) / done;
   std::cerr << fmt::format("{}, {:.0f} samples/s, {:.0f} s left\n", line,
                            progress.samples_per_second, left * progress.elapsed_seconds);
-}
-
-std::string bytes_text(double bytes) {
-  constexpr std::array<const char*, 5> units{"B", "kB", "MB", "GB", "TB"};
-  std::size_t unit = 0;
-  while (bytes >= 1000 && unit + 1 < units.size()) {
-    bytes /= 1000;
-    ++unit;
-  }
-  return unit == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.1f} {}", bytes, units[unit]);
 }
 
 }  // namespace l2c::cli

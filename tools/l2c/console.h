@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "l2c/core/words.h"
 #include "l2c/sampling/request.h"
 #include "l2c/training/progress.h"
 
@@ -52,8 +53,5 @@ class TenthLines {
 
 // A line of a training's progress, on standard error.
 void show_training(const TrainingProgress& progress);
-
-// "66.1 MB", "1.2 GB" (powers of 1000).
-std::string bytes_text(double bytes);
 
 }  // namespace l2c::cli

@@ -22,12 +22,15 @@ std::vector<std::size_t> pareto_front(std::span<const CostAndLoss> points);
 // Throws InputError for a budget below 0, a speed-up below 1 and numbers that are not finite.
 void check_budget(const SweepBudget& budget);
 
-// By the choosing seeds alone. Of a budget of quality: the fastest point (by measured seconds; of
+// By the choosing seeds alone. Of a budget of quality: the fastest point (by measured speed-up; of
 // equals the better, then the first) that is faster than computing everything, points.front(), and
 // within the budget. Of a budget of time: the point with the least Frechet distance (of equals the
 // faster) among those with that measured speed-up. Throws InputError: no points, numbers that are
-// not finite, what check_budget() throws.
+// not finite, a speed-up that is not above 0, what check_budget() throws.
 SweepRecommendation recommend(std::span<const SweepPoint> points, const SweepBudget& budget);
+
+// Whether these numbers are outside the budget.
+bool missed(const SweepBudget& budget, const SweepNumbers& numbers);
 
 // The recommendation in plain words, by what was measured on the reporting seeds where there is
 // such a measurement. One sentence after another, no line breaks.

@@ -15,13 +15,17 @@ std::string sweep_json(const SweepRecord& record);
 // Reads it back. Throws InputError, which starts with `where`: other JSON, numbers or points that
 // are missing.
 SweepRecord read_sweep(const std::string& json, const std::string& where);
+// From a file of any size: pictures make it large. Throws InputError that names the file.
+SweepRecord load_sweep(const std::filesystem::path& path);
 
 // A header, then a line for each point and set of seeds it was measured on (RFC 4180, UTF-8).
+// Fields of what was not measured are empty.
 std::string sweep_csv(const SweepRecord& record);
 
 enum class SweepAxis { time, flops, memory };
-// Frechet distance against the axis: reported points filled, the others as measured on the choosing
-// seeds, the front joined. Texts are ASCII.
+// Frechet distance against the axis: reported points filled, the others hollow, where their
+// percentage and speed-up on the choosing seeds put them (SweepRecord::comparable_frechet), the
+// front joined. Notes and names of points are UTF-8; draw() shows what is not ASCII as '?'.
 ScatterChart sweep_chart(const SweepRecord& record, SweepAxis axis);
 
 // One HTML page without scripts and without anything from elsewhere.

@@ -11,8 +11,10 @@ namespace l2c {
 
 struct SweepGrid {
   std::vector<std::string> policies{};  // as parse_policy_spec() takes them, each kept as it is
-  std::vector<std::string> recalls{};   // for every policy that reuses and names no recall
-  std::vector<double> thresholds{};     // for every router that names no threshold
+  // For every policy that reuses and names no recall; a router's file may name one, which is kept
+  // as one more point.
+  std::vector<std::string> recalls{};
+  std::vector<double> thresholds{};  // for every router that names neither threshold nor recall
   // Adds fewer steps (90 % ... 30 % of the request's), every second, third and fourth step, and,
   // where no recalls are given, taylor:1, taylor:2 and chebyshev:2.
   bool standard = false;

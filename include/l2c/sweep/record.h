@@ -15,35 +15,39 @@ namespace l2c {
 
 // One point on one set of seeds.
 struct SweepNumbers {
-  std::vector<double> frechet_by_seed{};
-  Spread frechet{}, kid{}, precision{}, recall{}, inception_score{}, accuracy{};
+  std::vector<double> frechet_by_seed{};  // in the order of the seeds
+  Spread frechet{};
+  // Means are NaN where they were not measured, see Quality.
+  Spread kid{}, precision{}, recall{}, inception_score{}, accuracy{};
   // Percent of Frechet distance above computing everything from the same seed, over the seeds;
   // negative: below.
   Spread above_full{};
-  double seconds_per_image = 0;  // median over the rounds of timing, as the next three
+  double seconds_per_image = 0;  // of denoising; median over the rounds of timing
   Quartiles seconds_quartiles{};
-  double speedup = 1;  // against computing everything in all steps, timed in turn
+  // Against computing everything in all steps, timed in turn: the median over the rounds of one
+  // time by the other, above 0. Whatever is compared by time is compared by this.
+  double speedup = 1;
   Quartiles speedup_quartiles{.low = 1, .high = 1};
 };
 
 struct SweepPoint {
-  std::string policy{};  // PolicySpec::text
-  std::string name{};
-  std::string family{};
-  std::string identity{};
-  int steps = 0;
-  double ideal_speedup = 1;
-  double computed_share = 1;
-  double flops = 0;  // an image, two for each multiply-accumulate, guidance passes counted
+  std::string policy{};       // PolicySpec::text
+  std::string name{};         // PolicySpec::name
+  std::string family{};       // family_of()
+  std::string identity{};     // PolicySpec::identity
+  int steps = 0;              // denoising steps
+  double ideal_speedup = 1;   // as PolicyResult's
+  double computed_share = 1;  // as PolicyResult's: 0 ... 1
+  double flops = 0;           // an image, two for each multiply-accumulate, guidance passes counted
   std::int64_t cache_bytes = 0;  // peak of stored tensors for one image
   std::string use{};             // the command that samples with it; may be empty
-  std::string reproduce{};       // the command that measures it alone; may be empty
+  std::string reproduce{};       // the command that measures result() again; may be empty
   SweepNumbers choosing{};
   std::optional<SweepNumbers> reporting{};  // of computing everything, the front, and what is
                                             // recommended
-  bool on_front = false;
-  std::optional<CachePlan> plan{};  // none: it decides as it goes
-  std::string images{};             // a PNG in base64; empty: none shown
+  bool on_front = false;                    // by the choosing seeds
+  std::optional<CachePlan> plan{};          // none: it decides as it goes
+  std::string images{};                     // a PNG in base64; empty: none shown
 
   // What to show as its result.
   [[nodiscard]] const SweepNumbers& result() const { return reporting ? *reporting : choosing; }
@@ -61,7 +65,8 @@ struct SweepBudget {
 
 struct SweepRecommendation {
   SweepBudget budget{};
-  std::optional<std::size_t> point{};  // none: nothing faster than computing everything meets it
+  std::optional<std::size_t> point{};  // of SweepRecord::points; none: nothing faster than
+                                       // computing everything meets it
   std::string reason{};                // then: what comes closest
 };
 
@@ -78,10 +83,14 @@ struct SweepRecord {
   std::vector<SweepPoint> points{};  // computing everything first
   std::vector<SweepRecommendation> recommendations{};
 
-  // Of points.at(number): as measured on the reporting seeds, or, of a point that was not, as if
-  // timed along with those, for a machine may be slower in the second timing than in the first:
-  // its time in the first, scaled as the time of computing everything changed.
+  // Of points.at(number), so that all points can stand on one axis: the time of computing
+  // everything by the point's speed-up, for a machine may be slower in the second timing than in
+  // the first. Of computing everything itself: its time.
   [[nodiscard]] double comparable_seconds(std::size_t number) const;
+  // The same for the Frechet distance, which differs between sets of seeds: as measured on the
+  // reporting seeds, or, of a point that was not, that of computing everything on those, with the
+  // point's percentage above it.
+  [[nodiscard]] double comparable_frechet(std::size_t number) const;
 };
 
 }  // namespace l2c
