@@ -17,8 +17,8 @@ void check_any_pixels(const at::Tensor& pixels, const std::string& network);
 Features in_blocks(const at::Tensor& pixels, std::int64_t most,
                    const std::function<Features(const at::Tensor&)>& network);
 
-// Of activations [N, C, h, w]: [N, h * w * c], the first c = min(7, C) channels, place by place (row
-// by row, the channels within), as the rows of ADM's evaluator (openai/guided-diffusion,
+// Of activations [N, C, h, w]: [N, h * w * c], the first c = min(7, C) channels, place by place
+// (row by row, the channels within), as the rows of ADM's evaluator (openai/guided-diffusion,
 // evaluations/evaluator.py) are: its mu_s and sigma_s fit no other order.
 at::Tensor spatial_rows(const at::Tensor& activations);
 

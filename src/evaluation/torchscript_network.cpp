@@ -91,9 +91,10 @@ struct TorchScriptNetwork::State {
     } catch (const std::exception& error) {
       const auto why = reason(error);
       if (is_out_of_memory(why)) {
-        throw RunError(fmt::format("'{}': out of memory for images {}: close other programs, or "
-                                   "take another device",
-                                   file, shape_text(images)));
+        throw RunError(
+            fmt::format("'{}': out of memory for images {}: close other programs, or "
+                        "take another device",
+                        file, shape_text(images)));
       }
       fail(fmt::format("the program failed for images {}: {}", shape_text(images), why));
     }

@@ -27,9 +27,9 @@ struct InceptionOptions {
 
 // Inception-v3 with the weights of TensorFlow's model of 2015-12-05, in the names and with the
 // differences from torchvision's network that pytorch-fid has. In fp32. Features: 2048 means of the
-// last block; spatial: 17 x 17 places of 7 channels (TensorFlow's mixed_6/conv, as ADM's evaluator);
-// probabilities: softmax over 1008 outputs without their bias, as ADM's evaluator. Its outputs are
-// not the labels of a data set.
+// last block; spatial: 17 x 17 places of 7 channels (TensorFlow's mixed_6/conv, as ADM's
+// evaluator); probabilities: softmax over 1008 outputs without their bias, as ADM's evaluator. Its
+// outputs are not the labels of a data set.
 class Inception : public FeatureNetwork {
  public:
   // `weights`: pytorch-fid's state_dict; num_batches_tracked may be there. Throws InputError, which
@@ -51,10 +51,10 @@ class Inception : public FeatureNetwork {
   std::string fingerprint_, description_;
 };
 
-// From the file that the user has: pytorch-fid's weights (pt_inception-2015-12-05-6726825d.pth, saved
-// again as docs/evaluation.md says, or the same tensors as safetensors), or a TorchScript program
-// (see TorchScriptNetwork; it prepares the images itself, so options.input must be the default).
-// Throws InputError that names the file, RunError (out of memory, ...).
+// From the file that the user has: pytorch-fid's weights (pt_inception-2015-12-05-6726825d.pth,
+// saved again as docs/evaluation.md says, or the same tensors as safetensors), or a TorchScript
+// program (see TorchScriptNetwork; it prepares the images itself, so options.input must be the
+// default). Throws InputError that names the file, RunError (out of memory, ...).
 std::shared_ptr<const FeatureNetwork> load_inception(const std::filesystem::path& path,
                                                      const InceptionOptions& options = {});
 

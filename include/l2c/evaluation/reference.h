@@ -46,8 +46,8 @@ ReferenceStatistics measure_reference(const DataSet& data, const FeatureNetwork&
                                       const CountFunction& progress = {},
                                       std::stop_token stop = {});
 
-// What the statistics still know of their data: `size` is the number of features kept, and there are
-// no names of classes. For checks where the data themselves are not at hand.
+// What the statistics still know of their data: `size` is the number of features kept, and there
+// are no names of classes. For checks where the data themselves are not at hand.
 DataInfo data_info(const ReferenceStatistics& reference);
 
 // Of all that comparisons use: 32 hex digits.

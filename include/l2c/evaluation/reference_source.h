@@ -30,9 +30,10 @@ std::optional<KnownStatistics> read_known_statistics(const std::filesystem::path
 class ReferenceSource {
  public:
   // Told apart by content: a .safetensors file that kept_reference() or save_reference() made
-  // ("mean" and "covariance"); a file named *.npz with images (arr_0), statistics (mu, ...) or both;
-  // whatever else open_data() takes with these options. Files are mapped: they must stay as they are
-  // while the source lives. Throws InputError that names the file: absent, damaged, neither.
+  // ("mean" and "covariance"); a file named *.npz with images (arr_0), statistics (mu, ...) or
+  // both; whatever else open_data() takes with these options. Files are mapped: they must stay as
+  // they are while the source lives. Throws InputError that names the file: absent, damaged,
+  // neither.
   static ReferenceSource open(const std::filesystem::path& path, const DataOptions& options = {});
 
   // Of the images. Of a kept file, what it says of them, with the number of features kept as the
