@@ -2,6 +2,7 @@
 
     L2C_PROGRAM=build/dev/tools/l2c/l2c python3 eval_standard_test.py EvalStandard
 """
+import csv
 import json
 import struct
 import subprocess
@@ -86,6 +87,28 @@ class EvalStandard(Case):
         self.assertEqual(seeds[1]["frechet"], seeds[2]["frechet"])
         for name in ("kid", "precision", "recall", "spatial_frechet"):
             self.assertIsNone(seeds[2][name], name)
+
+    def test_a_sweep_keeps_unknown_numbers_unknown(self):
+        numbers, out = self.folder / "numbers.npz", self.folder / "sweep"
+        write_npz(numbers, {"mu": ("<f8", [16], bytes(8 * 16)), "sigma": ("<f8", [16, 16], identity(16))})
+        options = self.command("--report-seeds", "1", reference=numbers, out=out)[1:]
+        records = []
+        for _ in range(2):
+            self.ok("sweep", *options)
+            records.append(json.loads((out / "sweep.json").read_text()))
+        first, second = records
+        point = second["points"][1]
+        for name in ("kid", "precision", "recall", "accuracy"):
+            self.assertIsNone(point["choosing"][name]["mean"], name)
+        self.assertIsNotNone(point["choosing"]["inception_score"]["mean"])
+        self.assertEqual(point["choosing"], first["points"][1]["choosing"], "taken up again, times included")
+        with open(out / "sweep.csv", newline="") as file:
+            self.assertEqual({row["kid"] for row in csv.DictReader(file)}, {""})
+        self.assertIn(f"--inception {NETWORK} --reference {numbers}", point["reproduce"])
+        again = self.folder / "again"
+        self.ok("sweep", "--from", out / "sweep.json", "--out", again)
+        for name in ("sweep.csv", "report.html"):
+            self.assertEqual((again / name).read_bytes(), (out / name).read_bytes(), name)
 
     def test_writes_npz(self):
         target = self.folder / "samples.npz"

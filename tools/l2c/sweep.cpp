@@ -133,8 +133,8 @@ void add_grid(CLI::App& app, SweepArguments& a) {
       ->delimiter(',');
   // "--grid" alone is "--grid default".
   app.add_option("--grid", a.standard,
-                 "adds fewer steps, every 2nd to 4th step, and, without --recalls, the recalls "
-                 "taylor:1, taylor:2 and chebyshev:2")
+                 "where it is given, alone or with \"default\": adds fewer steps, every 2nd to 4th "
+                 "step, and, without --recalls, the recalls taylor:1, taylor:2 and chebyshev:2")
       ->expected(0, 1)
       ->default_str("default")
       ->check(CLI::IsMember({"default"}));
