@@ -94,13 +94,9 @@ TEST(Inception, RefusesOtherWeights) {
 
 TEST(Inception, RefusesOtherPixels) {
   const Inception network(weights(), "test");
-  EXPECT_THAT(message_of([&] {
-                (void)network.extract(at::zeros({2, 4, 8, 8}));
-              }),
+  EXPECT_THAT(message_of([&] { (void)network.extract(at::zeros({2, 4, 8, 8})); }),
               AllOf(HasSubstr("1 or 3"), HasSubstr("[2, 4, 8, 8]")));
-  EXPECT_THAT(message_of([&] {
-                (void)network.extract(at::zeros({2, 3, 8, 8}, at::kByte));
-              }),
+  EXPECT_THAT(message_of([&] { (void)network.extract(at::zeros({2, 3, 8, 8}, at::kByte)); }),
               HasSubstr("floating"));
   auto broken = at::zeros({2, 3, 8, 8});
   broken[1][0][0][0] = NAN;

@@ -47,16 +47,10 @@ TEST(ParetoFront, OfEqualCostTheBetterOfEqualLossTheCheaper) {
 
 TEST(ParetoFront, RefusesWhatIsNotFinite) {
   for (const double odd : {std::nan(""), HUGE_VAL}) {
-    EXPECT_THAT(
-        [&] {
-          (void)front({{1, 1}, {odd, 1}});
-        },
-        ThrowsMessage<InputError>(HasSubstr("point 1 has cost")));
-    EXPECT_THAT(
-        [&] {
-          (void)front({{1, odd}});
-        },
-        ThrowsMessage<InputError>(HasSubstr("point 0 has cost 1 and loss")));
+    EXPECT_THAT([&] { (void)front({{1, 1}, {odd, 1}}); },
+                ThrowsMessage<InputError>(HasSubstr("point 1 has cost")));
+    EXPECT_THAT([&] { (void)front({{1, odd}}); },
+                ThrowsMessage<InputError>(HasSubstr("point 0 has cost 1 and loss")));
   }
 }
 
