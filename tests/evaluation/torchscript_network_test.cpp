@@ -148,7 +148,7 @@ TEST(TorchScriptNetwork, SaysWhatIsWrongWithAProgram) {
 TEST(TorchScriptNetwork, ALackOfMemoryIsNoMistakeOfTheProgram) {
   const TorchScriptNetwork network(forward("torch.zeros([1125899906842624]) + y.mean()"));
   EXPECT_THAT(message_of<RunError>([&] { (void)network.extract(pixels()); }),
-              AllOf(HasSubstr("network.pt"), HasSubstr("out of memory for images [3, 3, 8, 8]")));
+              AllOf(HasSubstr("network.pt"), HasSubstr("out of memory for images Byte [3, 3, 8, 8]")));
 }
 
 TEST(TorchScriptNetwork, RefusesWhatIsNoProgram) {
