@@ -147,8 +147,9 @@ TEST(TorchScriptNetwork, SaysWhatIsWrongWithAProgram) {
 // 4 PiB: no address space has room for that.
 TEST(TorchScriptNetwork, ALackOfMemoryIsNoMistakeOfTheProgram) {
   const TorchScriptNetwork network(forward("torch.zeros([1125899906842624]) + y.mean()"));
-  EXPECT_THAT(message_of<RunError>([&] { (void)network.extract(pixels()); }),
-              AllOf(HasSubstr("network.pt"), HasSubstr("out of memory for images Byte [3, 3, 8, 8]")));
+  EXPECT_THAT(
+      message_of<RunError>([&] { (void)network.extract(pixels()); }),
+      AllOf(HasSubstr("network.pt"), HasSubstr("out of memory for images Byte [3, 3, 8, 8]")));
 }
 
 TEST(TorchScriptNetwork, RefusesWhatIsNoProgram) {
