@@ -1,18 +1,17 @@
-// The program of the README: ten images, layers reused as the learned router says.
+// The program of the README: ten images, layers reused as a router says.
 #include <l2c/l2c.h>
 
 #include <iostream>
-#include <memory>
 
 int main(int argc, char** argv) try {
   const auto pipeline = l2c::Pipeline::load("assets/fashion-mnist/dit.safetensors");
-  const auto router = l2c::Router::load("assets/fashion-mnist/router20_fast.safetensors");
+  const auto cache = l2c::parse_policy_spec("router:assets/fashion-mnist/placed20.safetensors");
 
   l2c::Request request;
   request.labels = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
   request.steps = 20;
   request.guidance = 1.5;
-  request.cache = std::make_shared<l2c::LearnedRouter>(router, 0.1);
+  request.cache = cache.policy;
 
   const auto result = pipeline.sample(request, [](const l2c::Progress& progress) {
     std::cerr << "\rstep " << progress.step << " of " << progress.of << std::flush;

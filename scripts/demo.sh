@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # demo.sh PROGRAM: ten classes of clothes twice, every layer computed and layers reused as the
-# learned router says, in one picture; the table says what was saved and what it cost.
+# router of placed steps says, in one picture; the table says what was saved and what it cost.
 set -euo pipefail
 
 program=$1
@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 assets=assets/fashion-mnist
 mkdir -p out
 echo "sampling 10 classes x 8 images, 20 steps, twice (a few seconds)"
-"$program" sample --model $assets/dit.safetensors --router $assets/router20_fast.safetensors \
+"$program" sample --model $assets/dit.safetensors --router $assets/placed20.safetensors \
   --labels 0,1,2,3,4,5,6,7,8,9 --per-class 8 --cfg-scale 1.5 --seed 1 --batch-size 16 --compare \
   --out out/demo.png --stats out/demo.json
 echo "Look at out/demo.png: above, every layer computed; below, layers reused. One column a class:"

@@ -18,6 +18,8 @@ evaluate() {
     --batch-size 50 --threads 1 --rounds 9 --work "out/eval-$1-$images" --out "$2" --policy "${@:3}"
 }
 evaluate 20 out/eval.json full steps:16 steps:13 steps:10 every:2 \
-  router:$assets/router20_quality.safetensors router:$assets/router20_fast.safetensors
+  router:$assets/router20_quality.safetensors router:$assets/router20_fast.safetensors \
+  router:$assets/placed20.safetensors
 evaluate 50 out/eval50.json full steps:40 steps:32 every:2 \
-  router:$assets/router50_quality.safetensors router:$assets/router50_fast.safetensors
+  router:$assets/router50_quality.safetensors router:$assets/router50_fast.safetensors \
+  router:$assets/placed50.safetensors

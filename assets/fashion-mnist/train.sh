@@ -27,6 +27,14 @@ router router20_fast 20 --iterations 1500 --target-speedup 1.55
 router router50_quality 50 --iterations 3000 --target-speedup 1.25
 router router50_fast 50 --iterations 3000 --target-speedup 1.55
 
+# Minutes each; no data.
+place() {
+  "$program" place-steps --model dit/model.safetensors --dtype bf16 --cfg-scale 1.5 --recall chebyshev:2 --threads 1 \
+    --out "$1.safetensors" --steps "$2" "${@:3}"
+}
+place placed20 20 --full-steps 8
+place placed50 50 --full-steps 17
+
 # More weight on reuse, fewer branches.
 echo "lambda,branches_on,ideal_speedup" >lambda.csv
 for lambda in 1e-6 1e-5 3e-5 1e-4 3e-4 1e-3; do
