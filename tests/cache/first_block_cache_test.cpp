@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <memory>
 #include <set>
 #include <vector>
 
@@ -100,47 +101,25 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& param) { return param.param.name; });
 
 TEST(FirstBlockCacheTest, EveryOptionChangesWhatRuns) {
-  const auto model = test::tiny_model();
-  const auto images = test::make_images(3, true);
-  std::set<std::vector<double>> different;
-  const std::vector<FirstBlockOptions> all{{.threshold = 1.3},
-                                           {.threshold = 1.5},
-                                           {.threshold = 1.3, .blocks = 2},
-                                           {.threshold = 1.3, .warm_up = 5},
-                                           {.threshold = 1.3, .most = 1}};
-  for (const auto& options : all) {
-    different.insert(test::run_policy(FirstBlockCache(options), *model, images, steps).computed);
-  }
-  EXPECT_EQ(different.size(), all.size());
+  const std::vector<std::shared_ptr<const CachePolicy>> all{
+      std::make_shared<FirstBlockCache>(FirstBlockOptions{.threshold = 1.3}),
+      std::make_shared<FirstBlockCache>(FirstBlockOptions{.threshold = 1.5}),
+      std::make_shared<FirstBlockCache>(FirstBlockOptions{.threshold = 1.3, .blocks = 2}),
+      std::make_shared<FirstBlockCache>(FirstBlockOptions{.threshold = 1.3, .warm_up = 5}),
+      std::make_shared<FirstBlockCache>(FirstBlockOptions{.threshold = 1.3, .most = 1})};
+  EXPECT_EQ(test::count_unlike(all, steps), all.size());
 }
 
 TEST(FirstBlockCacheTest, NothingBelowTheThresholdIsTheUncachedRunBitForBit) {
-  for (const bool guided : {false, true}) {
-    const auto images = test::make_images(3, guided);
-    for (const auto& model :
-         {test::tiny_model(),
-          DiT::load(test::tiny_config(), test::tiny_checkpoint(), test::device(), at::kFloat)}) {
-      const auto plain = test::run_policy(ComputeAll(), *model, images, steps);
-      for (const FirstBlockOptions& options :
-           {FirstBlockOptions{.threshold = 0}, FirstBlockOptions{.threshold = 1e-9},
-            FirstBlockOptions{.threshold = 100, .warm_up = steps}}) {
-        const auto cached = test::run_policy(FirstBlockCache(options), *model, images, steps);
-        EXPECT_EQ(cached.computed, plain.computed);
-        for (std::size_t k = 0; k < steps; ++k) {
-          test::expect_equal(cached.samples[k], plain.samples[k], "a step");
-        }
-      }
-    }
-  }
+  test::expect_uncached(
+      {std::make_shared<FirstBlockCache>(FirstBlockOptions{.threshold = 0}),
+       std::make_shared<FirstBlockCache>(FirstBlockOptions{.threshold = 1e-9}),
+       std::make_shared<FirstBlockCache>(FirstBlockOptions{.threshold = 100, .warm_up = steps})},
+      steps);
 }
 
 TEST(FirstBlockCacheTest, HoldsTwoTensorsAndOneMoreForALine) {
-  const auto model = test::tiny_model();
-  const auto images = test::make_images(2, true);
-  const FirstBlockCache policy({.threshold = 0.9});
-  const std::size_t tensor = std::size_t{4} * 16 * 64 * sizeof(float);
-  EXPECT_EQ(test::run_policy(policy, *model, images, steps).peak_bytes, 2 * tensor);
-  EXPECT_EQ(test::run_policy(policy, *model, images, steps, test::Line()).peak_bytes, 3 * tensor);
+  test::expect_held(FirstBlockCache({.threshold = 0.9}), steps, 2);
 }
 
 TEST(FirstBlockCacheTest, RunsInBf16) {

@@ -1,11 +1,17 @@
 #include "cache/range_support.h"
 
+#include <gtest/gtest.h>
+
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "cache/support.h"
+#include "l2c/cache/policies.h"
 #include "l2c/cache/runner.h"
 #include "l2c/cache/store.h"
+#include "support/golden.h"
+#include "support/models.h"
 
 namespace l2c::test {
 
@@ -96,6 +102,42 @@ Trace run_policy(const CachePolicy& policy, const DiT& model, const Images& imag
   }
   trace.peak_bytes = store.peak_bytes();
   return trace;
+}
+
+void expect_uncached(const std::vector<std::shared_ptr<const CachePolicy>>& policies, int steps) {
+  for (const bool guided : {false, true}) {
+    const auto images = make_images(3, guided);
+    for (const auto& model :
+         {tiny_model(), DiT::load(tiny_config(), tiny_checkpoint(), device(), at::kFloat)}) {
+      const auto plain = run_policy(ComputeAll(), *model, images, steps);
+      for (const auto& policy : policies) {
+        const auto cached = run_policy(*policy, *model, images, steps);
+        EXPECT_EQ(cached.computed, plain.computed) << policy->name();
+        for (std::size_t k = 0; k < plain.samples.size(); ++k) {
+          expect_equal(cached.samples[k], plain.samples[k], "a step");
+        }
+      }
+    }
+  }
+}
+
+std::size_t count_unlike(const std::vector<std::shared_ptr<const CachePolicy>>& policies,
+                         int steps) {
+  const auto model = tiny_model();
+  const auto images = make_images(3, true);
+  std::set<std::vector<double>> different;
+  for (const auto& policy : policies) {
+    different.insert(run_policy(*policy, *model, images, steps).computed);
+  }
+  return different.size();
+}
+
+void expect_held(const CachePolicy& policy, int steps, std::size_t tensors) {
+  const auto model = tiny_model();
+  const auto images = make_images(2, true);
+  const std::size_t tensor = std::size_t{4} * 16 * 64 * sizeof(float);
+  EXPECT_EQ(run_policy(policy, *model, images, steps).peak_bytes, tensors * tensor);
+  EXPECT_EQ(run_policy(policy, *model, images, steps, Line()).peak_bytes, (tensors + 1) * tensor);
 }
 
 std::vector<at::Tensor> watch(const DiT& model, const ModelRows& rows, at::Tensor& output) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "l2c/cache/policy.h"
@@ -42,6 +43,15 @@ struct Trace {
 RunShape range_shape(const Images& images, const DiT& model, int steps);
 Trace run_policy(const CachePolicy& policy, const DiT& model, const Images& images, int steps,
                  const Recall& recall = Latest());
+
+// Each policy's run is that of ComputeAll bit for bit, guided and not, prepared and not.
+void expect_uncached(const std::vector<std::shared_ptr<const CachePolicy>>& policies, int steps);
+// How many of the policies compute unlike the others of them.
+std::size_t count_unlike(const std::vector<std::shared_ptr<const CachePolicy>>& policies,
+                         int steps);
+// A guided run of two images holds so many tensors of a branch's size; recalled along a line, one
+// more.
+void expect_held(const CachePolicy& policy, int steps, std::size_t tensors);
 
 // Tokens in front of each block and behind the last, everything computed. `output` receives the
 // model's output.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <memory>
 #include <set>
 #include <vector>
 
@@ -114,47 +115,24 @@ INSTANTIATE_TEST_SUITE_P(Options, TeaCached,
                          [](const auto& param) { return param.param.name; });
 
 TEST(TeaCacheTest, EveryOptionChangesWhatRuns) {
-  const auto model = test::tiny_model();
-  const auto images = test::make_images(3, true);
-  std::set<std::vector<double>> different;
-  const std::vector<TeaCacheOptions> all{{.threshold = 0.4},
-                                         {.threshold = 0.25},
-                                         {.threshold = 0.4, .coefficients = {0.5, 0}},
-                                         {.threshold = 0.4, .coefficients = {0.09}}};
-  for (const auto& options : all) {
-    different.insert(test::run_policy(TeaCache(options), *model, images, steps).computed);
-  }
-  EXPECT_EQ(different.size(), all.size());
+  const std::vector<std::shared_ptr<const CachePolicy>> all{
+      std::make_shared<TeaCache>(TeaCacheOptions{.threshold = 0.4}),
+      std::make_shared<TeaCache>(TeaCacheOptions{.threshold = 0.25}),
+      std::make_shared<TeaCache>(TeaCacheOptions{.threshold = 0.4, .coefficients = {0.5, 0}}),
+      std::make_shared<TeaCache>(TeaCacheOptions{.threshold = 0.4, .coefficients = {0.09}})};
+  EXPECT_EQ(test::count_unlike(all, steps), all.size());
 }
 
 TEST(TeaCacheTest, NothingBelowTheThresholdIsTheUncachedRunBitForBit) {
-  for (const bool guided : {false, true}) {
-    const auto images = test::make_images(3, guided);
-    for (const auto& model :
-         {test::tiny_model(),
-          DiT::load(test::tiny_config(), test::tiny_checkpoint(), test::device(), at::kFloat)}) {
-      const auto plain = test::run_policy(ComputeAll(), *model, images, steps);
-      for (const TeaCacheOptions& options :
-           {TeaCacheOptions{.threshold = 0},
-            TeaCacheOptions{.threshold = 0, .coefficients = {-1, 0}},
-            TeaCacheOptions{.threshold = 1e-9}}) {
-        const auto cached = test::run_policy(TeaCache(options), *model, images, steps);
-        EXPECT_EQ(cached.computed, plain.computed);
-        for (std::size_t k = 0; k < steps; ++k) {
-          test::expect_equal(cached.samples[k], plain.samples[k], "a step");
-        }
-      }
-    }
-  }
+  test::expect_uncached(
+      {std::make_shared<TeaCache>(TeaCacheOptions{.threshold = 0}),
+       std::make_shared<TeaCache>(TeaCacheOptions{.threshold = 0, .coefficients = {-1, 0}}),
+       std::make_shared<TeaCache>(TeaCacheOptions{.threshold = 1e-9})},
+      steps);
 }
 
 TEST(TeaCacheTest, HoldsTwoTensorsAndOneMoreForALine) {
-  const auto model = test::tiny_model();
-  const auto images = test::make_images(2, true);
-  const TeaCache policy({.threshold = 0.4});
-  const std::size_t tensor = std::size_t{4} * 16 * 64 * sizeof(float);
-  EXPECT_EQ(test::run_policy(policy, *model, images, steps).peak_bytes, 2 * tensor);
-  EXPECT_EQ(test::run_policy(policy, *model, images, steps, test::Line()).peak_bytes, 3 * tensor);
+  test::expect_held(TeaCache({.threshold = 0.4}), steps, 2);
 }
 
 TEST(TeaCacheTest, MakesNoPlanAndSaysWhatItIs) {
