@@ -69,11 +69,10 @@ Placement search(const Denoiser& model, const Schedule& schedule, const Placemen
   const PlacementRuns runs{
       .model = model,
       .schedule = schedule,
-      .recall = recall,
       .guidance = {.scale = options.guidance, .channels = std::min(3, info.in_channels)},
       .noise = random.normal(DrawFor::noise, 0, sizes).to(model.device()),
       .labels = at::tensor(at::ArrayRef<std::int64_t>(classes)).to(model.device())};
-  return place_full_steps(runs, count, progress, stop);
+  return place_full_steps(runs, count, recall, progress, stop);
 }
 
 }  // namespace

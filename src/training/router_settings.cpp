@@ -142,7 +142,7 @@ TrainingSettings settings_of(const RouterTrainingOptions& options, const Denoise
     settings.add("initial_router", Router::load(options.initial_router).fingerprint());
   }
   if (options.trajectory) {
-    settings.add("objective", "trajectory");
+    settings.add("objective", "trajectory, weighted over time");
     settings.add("recall", parse_recall(options.recall)->identity());
     settings.add("group", std::int64_t{options.group});
     settings.add("hard", options.hard);

@@ -43,14 +43,15 @@ class FullSteps final : public CachePolicy {
   Steps full_;
 };
 
-at::Tensor run(const PlacementRuns& runs, const CachePolicy& policy, StepFunction step) {
+at::Tensor run(const PlacementRuns& runs, const CachePolicy& policy, StepFunction step,
+               const std::stop_token& stop) {
   const DenoiseJob job{.model = runs.model,
                        .schedule = runs.schedule,
                        .policy = policy,
                        .step = std::move(step),
                        .guidance = runs.guidance,
                        .sampler = "ddim",
-                       .stop = {},
+                       .stop = stop,
                        .observer = {}};
   return denoise(job, runs.noise, runs.labels).latents;
 }
@@ -74,14 +75,18 @@ at::Tensor full_output(const PlacementRuns& runs, int row, const at::Tensor& x) 
 
 class Search {
  public:
-  Search(const PlacementRuns& runs, const std::function<void(int, double)>& progress,
-         const std::stop_token& stop)
+  Search(const PlacementRuns& runs, std::shared_ptr<const Recall> recall,
+         const std::function<void(int, double)>& progress, const std::stop_token& stop)
       : runs_(runs),
+        recall_(std::move(recall)),
         progress_(progress),
         stop_(stop),
-        full_(run(runs, ComputeAll(), [&](int row, int, const at::Tensor& x, const at::Tensor& y) {
-          return ddim(runs, row, x, y);
-        })) {}
+        full_(run(
+            runs, ComputeAll(),
+            [&](int row, int, const at::Tensor& x, const at::Tensor& y) {
+              return ddim(runs, row, x, y);
+            },
+            stop)) {}
 
   Placement from(Steps start) {
     best_ = std::move(start);
@@ -105,13 +110,8 @@ class Search {
     if (const auto known = errors_.find(tried); known != errors_.end()) {
       return known->second.total();
     }
-    if (stop_.stop_requested()) {
-      throw Cancelled(
-          fmt::format("stopped while full steps were placed, after {} placements: "
-                      "nothing of it is kept",
-                      errors_.size()));
-    }
-    const CacheDeviation error = cache_deviation(runs_, FullSteps(tried), full_);
+    const Recalling policy(std::make_shared<FullSteps>(tried), recall_);
+    const CacheDeviation error = cache_deviation(runs_, policy, full_, stop_);
     errors_.emplace(tried, error);
     if (progress_) {
       progress_(static_cast<int>(errors_.size()), std::min(error.total(), best_total_));
@@ -164,6 +164,7 @@ class Search {
   }
 
   const PlacementRuns& runs_;
+  std::shared_ptr<const Recall> recall_;
   const std::function<void(int, double)>& progress_;
   const std::stop_token& stop_;
   at::Tensor full_;
@@ -185,11 +186,9 @@ Steps evenly_spaced(int count, int steps) {
 }  // namespace
 
 CacheDeviation cache_deviation(const PlacementRuns& runs, const CachePolicy& policy,
-                               const at::Tensor& full) {
-  const Recalling recalled(std::shared_ptr<const CachePolicy>(&policy, [](const auto*) {}),
-                           runs.recall);
-  const auto plan = recalled.plan(run_shape(runs.model.info().blocks, runs.schedule, "ddim",
-                                            runs.model.info().fingerprint, runs.guidance));
+                               const at::Tensor& full, const std::stop_token& stop) {
+  const auto plan = policy.plan(run_shape(runs.model.info().blocks, runs.schedule, "ddim",
+                                          runs.model.info().fingerprint, runs.guidance));
   const std::int64_t channels = runs.noise.size(1);
   CacheDeviation error;
   const auto step = [&](int row, int evaluation, const at::Tensor& x, const at::Tensor& output) {
@@ -200,19 +199,20 @@ CacheDeviation cache_deviation(const PlacementRuns& runs, const CachePolicy& pol
     }
     return ddim(runs, row, x, output);
   };
-  const at::Tensor latents = run(runs, recalled, step);
+  const at::Tensor latents = run(runs, policy, step, stop);
   error.drift = ((latents - full).square().mean() / full.var()).item<double>();
   return error;
 }
 
 Placement place_full_steps(const PlacementRuns& runs, int count,
+                           const std::shared_ptr<const Recall>& recall,
                            const std::function<void(int, double)>& progress,
                            const std::stop_token& stop) {
   const int steps = runs.schedule.steps();
   if (count < 1 || count > steps) {
     throw InputError(fmt::format("{} full steps: give 1 to {}", count, steps));
   }
-  return Search(runs, progress, stop).from(evenly_spaced(count, steps));
+  return Search(runs, recall, progress, stop).from(evenly_spaced(count, steps));
 }
 
 }  // namespace l2c

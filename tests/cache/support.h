@@ -2,8 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <exception>
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -13,6 +11,7 @@
 #include "l2c/cache/router.h"
 #include "l2c/core/torch.h"
 #include "l2c/models/branch_runner.h"
+#include "support/messages.h"
 
 namespace l2c::test {
 
@@ -28,19 +27,6 @@ at::Tensor reuse_mask(const CachePlan& plan);
 
 // A plan in which each unit after the first evaluation is reused with the given probability.
 CachePlan random_plan(int evaluations, int units, double probability, unsigned seed);
-
-// The message of the exception of exactly this type that `call` throws; a failed test otherwise.
-template <typename Exception>
-std::string message_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Exception& error) {
-    return error.what();
-  } catch (const std::exception& error) {
-    return std::string("another exception: ") + error.what();
-  }
-  return "no exception";
-}
 
 // Stands for a model: asks for every branch of one evaluation, and notes which ones ran and what
 // came back. The branch of a unit in evaluation k computes the value 100 * k + unit everywhere.

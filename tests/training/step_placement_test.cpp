@@ -15,6 +15,7 @@
 
 #include "l2c/cache/policies.h"
 #include "l2c/cache/pricing.h"
+#include "l2c/cache/recalling.h"
 #include "l2c/core/error.h"
 #include "l2c/diffusion/guidance.h"
 #include "l2c/diffusion/steps.h"
@@ -27,6 +28,7 @@ namespace l2c {
 namespace {
 
 using testing::HasSubstr;
+using testing::Throws;
 using testing::ThrowsMessage;
 using Steps = std::vector<int>;
 
@@ -34,11 +36,10 @@ constexpr int units = 8;
 constexpr double scale = 3;
 
 struct Setting {
-  explicit Setting(const std::string& spacing, const char* recall = "latest")
+  explicit Setting(const std::string& spacing)
       : schedule(make_schedule(spacing)),
         runs{.model = *model,
              .schedule = schedule,
-             .recall = parse_recall(recall),
              .guidance = {.scale = scale, .channels = 3},
              .noise = noise(),
              .labels = at::tensor({1, 7, 3}, at::kLong)} {}
@@ -71,7 +72,7 @@ struct Sampled {
 // With the latest values.
 Sampled by_hand(const Setting& setting, const std::set<int>& full) {
   const at::NoGradGuard no_grad;
-  const auto& [model, schedule, recall, guidance, noise, labels] = setting.runs;
+  const auto& [model, schedule, guidance, noise, labels] = setting.runs;
   const at::Tensor y = at::cat({labels, at::full_like(labels, *model.info().null_label)});
   ByHand runner;
   Sampled run{noise};
@@ -118,10 +119,11 @@ TEST(CacheDeviationTest, IsThatOfARunByHand) {
 
 // No neighbour is better.
 TEST(StepPlacement, IsALocalOptimum) {
-  const Setting setting("8", "taylor:1");
+  const Setting setting("8");
+  const auto recall = parse_recall("taylor:1");
   int calls = 0;
   double last_best = 0;
-  const auto placed = place_full_steps(setting.runs, 4, [&](int tried, double best) {
+  const auto placed = place_full_steps(setting.runs, 4, recall, [&](int tried, double best) {
     EXPECT_EQ(tried, ++calls);
     last_best = best;
   });
@@ -141,7 +143,8 @@ TEST(StepPlacement, IsALocalOptimum) {
     CachePlan plan_;
   };
   const auto total = [&](const Steps& steps) {
-    return cache_deviation(setting.runs, Planned(plan_of(steps, 8)), full).total();
+    const Recalling policy(std::make_shared<Planned>(plan_of(steps, 8)), recall);
+    return cache_deviation(setting.runs, policy, full).total();
   };
   EXPECT_NEAR(total(placed.full_steps), placed.error.total(), 1e-4 * placed.error.total());
   for (std::size_t i = 1; i < 4; ++i) {
@@ -158,13 +161,13 @@ TEST(StepPlacement, IsALocalOptimum) {
 
 TEST(StepPlacement, TakesAnyNumber) {
   const Setting setting("5");
-  const auto one = place_full_steps(setting.runs, 1);
+  const auto one = place_full_steps(setting.runs, 1, parse_recall("latest"));
   EXPECT_EQ(one.full_steps, Steps{0});
-  const auto all = place_full_steps(setting.runs, 5);
+  const auto all = place_full_steps(setting.runs, 5, parse_recall("latest"));
   EXPECT_EQ(all.full_steps, (Steps{0, 1, 2, 3, 4}));
   EXPECT_EQ(all.error.local, 0);
   for (const int count : {0, 6}) {
-    EXPECT_THAT([&] { (void)place_full_steps(setting.runs, count); },
+    EXPECT_THAT([&] { (void)place_full_steps(setting.runs, count, parse_recall("latest")); },
                 ThrowsMessage<InputError>(HasSubstr("give 1 to 5")));
   }
 }
@@ -175,8 +178,12 @@ TEST(StepPlacement, CanBeStopped) {
   const auto stop_soon = [&](int tried, double) {
     if (tried == 3) source.request_stop();
   };
-  EXPECT_THAT([&] { (void)place_full_steps(setting.runs, 4, stop_soon, source.get_token()); },
-              ThrowsMessage<Cancelled>(HasSubstr("after 3 placements")));
+  EXPECT_THAT(
+      [&] {
+        (void)place_full_steps(setting.runs, 4, parse_recall("latest"), stop_soon,
+                               source.get_token());
+      },
+      Throws<Cancelled>());
 }
 
 PlacementOptions options_for(int full_steps) {

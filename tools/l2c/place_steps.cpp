@@ -4,6 +4,7 @@
 
 #include <CLI/App.hpp>
 #include <CLI/Validators.hpp>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,9 @@
 namespace l2c::cli {
 
 namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::seconds line_every(5);
 
 struct PlaceStepsOptions {
   ModelOptions model;
@@ -38,8 +42,10 @@ void place_steps(PlaceStepsOptions options) {
       load_model(options.model, options.dtype == "bf16" ? at::kBFloat16 : at::kFloat);
   const auto placed = place_router(
       model, options.placement,
-      [](int tried, double best) {
-        if (tried % 10 == 0) complain(fmt::format("{} runs, smallest error {:.4g}", tried, best));
+      [last = Clock::time_point()](int tried, double best) mutable {
+        if (Clock::now() - last < line_every) return;
+        last = Clock::now();
+        complain(fmt::format("{} runs, smallest error {:.4g}", tried, best));
       },
       interrupt.token());
   placed.router.save(options.out);

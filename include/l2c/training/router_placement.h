@@ -45,7 +45,7 @@ struct PlacedRouter {
 // `progress` is called after each of the search's runs with their number and the smallest error
 // yet. Throws InputError: neither or both of full_steps and target_speedup, a value out of range, a
 // target that even one full step does not reach, guidance of a model without a null label;
-// Cancelled; CacheDeviation (out of memory). Deterministic on one machine and number of threads.
+// Cancelled; RunError (out of memory). Deterministic on one machine and number of threads.
 PlacedRouter place_router(const std::shared_ptr<const Denoiser>& model,
                           const PlacementOptions& options,
                           const std::function<void(int tried, double best)>& progress = {},

@@ -118,8 +118,9 @@ class RouterTrainer {
   // Trains to the end, saves and writes the results; of a finished training, writes them again.
   //
   // Progress holds "loss", "mse" and "penalty" (lambda times the sum of the weights), means since
-  // the previous report, and "lambda", "branches_on" and "ideal_speedup" as they are now. While own
-  // samples are made it counts them instead, with the one value "own_samples".
+  // the previous report ("mse" of whole runs: weighted, TrajectoryStep::error), and "lambda",
+  // "branches_on" and "ideal_speedup" as they are now. While own samples are made it counts them
+  // instead, with the one value "own_samples".
   //
   // Throws Cancelled (the stop token was used: saved after the iteration that was running, and so
   // are finished batches of own samples), RunError (the loss, a gradient or a logit is not finite:

@@ -30,7 +30,6 @@ struct CacheDeviation {
 struct PlacementRuns {
   const Denoiser& model;
   const Schedule& schedule;
-  std::shared_ptr<const Recall> recall;  // what reused branches give; never null
   Guidance guidance;
   at::Tensor noise;   // [N, C, S, S]
   at::Tensor labels;  // [N]
@@ -38,9 +37,9 @@ struct PlacementRuns {
 
 // The error of a policy's run; `full` is the latents [N, C, S, S] of the run that computes
 // everything. In evaluations that reuse something the full model runs on the same x, too. Guided
-// epsilon is compared. Throws as denoise() does.
+// epsilon is compared. Throws Cancelled between two steps, and as denoise() does.
 CacheDeviation cache_deviation(const PlacementRuns& runs, const CachePolicy& policy,
-                               const at::Tensor& full);
+                               const at::Tensor& full, const std::stop_token& stop = {});
 
 struct Placement {
   std::vector<int> full_steps;  // evaluations, ascending; the first is 0
@@ -48,13 +47,15 @@ struct Placement {
   int tried = 0;
 };
 
-// `count` evaluations that compute everything while all others reuse everything, so that
-// cache_deviation().total() is small: from even spacing, steps are moved to their neighbours, and
-// then the one that is missed least is put where it helps most, for as long as that helps. A local
-// optimum, found in the order of 10 * schedule.steps() runs. `progress` is called after each with
-// the number of runs and the smallest total yet. Throws InputError for a count outside 1 ...
-// steps, Cancelled, and as denoise() does. Deterministic. One thread.
+// `count` evaluations that compute everything while all others give what `recall` (never null)
+// makes of these, so that cache_deviation().total() is small: from even spacing, steps are moved to
+// their neighbours, and then the one that is missed least is put where it helps most, for as long
+// as that helps. A local optimum, found in the order of 10 * schedule.steps() runs. `progress` is
+// called after each with the number of runs and the smallest total yet. Throws InputError for a
+// count outside 1 ... steps, Cancelled (nothing is kept), and as denoise() does. Deterministic. One
+// thread.
 Placement place_full_steps(const PlacementRuns& runs, int count,
+                           const std::shared_ptr<const Recall>& recall,
                            const std::function<void(int tried, double best)>& progress = {},
                            const std::stop_token& stop = {});
 
