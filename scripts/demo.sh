@@ -15,6 +15,7 @@ echo "Look at out/demo.png: above, every layer computed; below, layers reused. O
 echo "t-shirt, trousers, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot."
 if [[ -f $assets/eval.json ]]; then
   echo
-  echo "Recorded with 5,000 images x 3 seeds a policy, 20 steps (make eval measures it again):"
+  echo "Recorded with 5,000 images x 3 seeds a policy, 20 steps (make eval measures it again, and the router above, which"
+  echo "came later; until then see docs/quality.md for it):"
   "$program" inspect $assets/eval.json | sed '/^$/,$d'
 fi
