@@ -18,10 +18,19 @@ namespace l2c {
 
 namespace {
 
-// shift, scale and gate of one branch, each [N, D].
-struct AdaLn {
-  ops::Modulation modulation;
-  at::Tensor gate;
+// The modulations of one block: shift, scale and gate of the attention, then of the MLP; or shift
+// and scale of the final layer. Each [N, D], a view made when it is asked for.
+struct Parts {
+  const at::Tensor& all;  // [N, parts * D]
+  int first;              // of all
+  std::int64_t width;     // D
+
+  [[nodiscard]] at::Tensor part(int index) const {
+    return all.narrow(1, (first + index) * width, width);
+  }
+  [[nodiscard]] ops::Modulation modulation(int shift) const {
+    return {part(shift), part(shift + 1)};
+  }
 };
 
 }  // namespace
@@ -32,15 +41,18 @@ class DiT::Blocks final : public Trunk {
       : model_(model),
         stream_(std::move(tokens), model.weights_.dtype()),
         modulations_(modulations),
-        parts_(modulations.split(width(), 1)),
         runner_(runner) {}
+
+  // Widths of the modulations of so many blocks and the final layer.
+  static std::int64_t modulation_parts(int blocks) { return parts_of_block * blocks + 2; }
 
   [[nodiscard]] int blocks() const override { return model_.config_.depth; }
   ops::ResidualStream& stream() override { return stream_; }
 
   void run(int first, int last) override {
     begin(first, last);
-    for (int i = first; i < last; ++i) block(i, stream_, &part(parts_of_block * i));
+    for (int i = first; i < last; ++i)
+      block(i, stream_, {modulations_, parts_of_block * i, width()});
   }
 
   void run(int first, int last, std::span<const std::int64_t> rows) override {
@@ -52,13 +64,12 @@ class DiT::Blocks final : public Trunk {
     const at::Tensor before = stream_.tokens();
     const at::Tensor index = at::tensor(at::ArrayRef(rows.data(), rows.size())).to(before.device());
     ops::ResidualStream some(before.index_select(0, index), model_.weights_.dtype());
-    const auto parts =
+    const at::Tensor modulations =
         modulations_
             .narrow(1, first * parts_of_block * width(), (last - first) * parts_of_block * width())
-            .index_select(0, index)
-            .split(width(), 1);
+            .index_select(0, index);
     for (int i = first; i < last; ++i) {
-      block(i, some, &parts[static_cast<std::size_t>(parts_of_block * (i - first))]);
+      block(i, some, {modulations, parts_of_block * (i - first), width()});
     }
     stream_.replace(before.index_copy(0, index, some.tokens()));
   }
@@ -68,13 +79,13 @@ class DiT::Blocks final : public Trunk {
       throw Error(fmt::format("a runner asked for the input of block {}, but there are {} blocks",
                               block, blocks()));
     }
-    const int first = parts_of_block * block;
-    return stream_.normed({}, {part(first), part(first + 1)}, at::kFloat);
+    const Parts parts{modulations_, parts_of_block * block, width()};
+    return stream_.normed({}, parts.modulation(0), at::kFloat);
   }
 
   at::Tensor final_layer() {
-    const int chunk = parts_of_block * blocks();
-    const at::Tensor x = stream_.normed({}, {part(chunk), part(chunk + 1)}, at::kFloat);
+    const Parts parts{modulations_, parts_of_block * blocks(), width()};
+    const at::Tensor x = stream_.normed({}, parts.modulation(0), at::kFloat);
     return ops::linear(model_.weights_.final, x);
   }
 
@@ -106,35 +117,28 @@ class DiT::Blocks final : public Trunk {
     }
   }
 
-  // `parts`: the block's six parts of the modulations, of the rows that `x` has.
-  void block(int i, ops::ResidualStream& x, const at::Tensor* parts) {
+  // `parts`: the block's, of the rows that `x` has. A reused branch asks for nothing but its gate.
+  void block(int i, ops::ResidualStream& x, const Parts& parts) {
     const DiTWeights::Block& weights = model_.weights_.blocks[static_cast<std::size_t>(i)];
-    const AdaLn attn{{parts[0], parts[1]}, parts[2]};
-    const AdaLn ff{{parts[3], parts[4]}, parts[5]};
-
     x.add(runner_.branch({i, BranchKind::attention},
                          [&](at::Tensor out) {
                            return ops::attention_branch(
                                weights.qkv, weights.proj, model_.config_.num_heads,
-                               x.normed({}, attn.modulation), std::move(out));
+                               x.normed({}, parts.modulation(0)), std::move(out));
                          }),
-          attn.gate);
+          parts.part(2));
     x.add(runner_.branch({i, BranchKind::mlp},
                          [&](at::Tensor out) {
                            return ops::mlp_branch(weights.fc1, weights.fc2, ops::Gelu::tanh,
-                                                  x.normed({}, ff.modulation), std::move(out));
+                                                  x.normed({}, parts.modulation(3)),
+                                                  std::move(out));
                          }),
-          ff.gate);
-  }
-
-  [[nodiscard]] const at::Tensor& part(int index) const {
-    return parts_[static_cast<std::size_t>(index)];
+          parts.part(5));
   }
 
   const DiT& model_;
   ops::ResidualStream stream_;
-  at::Tensor modulations_;         // [N, 6 * blocks * D + 2 * D]
-  std::vector<at::Tensor> parts_;  // the modulations in parts of one width each
+  at::Tensor modulations_;  // [N, 6 * blocks * D + 2 * D]
   BranchRunner& runner_;
   int next_ = 0;
 };
@@ -147,14 +151,47 @@ DiT::DiT(const DiTConfig& config, DiTWeights weights, DenoiserInfo info)
 
 at::Tensor DiT::forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
                         BranchRunner& runner) const {
-  check_input(x, t, y);
+  check_input(x);
+  check_conditions(t, y, x.size(0));
+  return run(x, modulations(t, y), runner);
+}
+
+std::int64_t DiT::conditions_width() const {
+  if (!weights_.modulation.packed) return 0;
+  return Blocks::modulation_parts(config_.depth) * std::int64_t{config_.hidden_size};
+}
+
+at::Tensor DiT::conditions(const at::Tensor& t, const at::Tensor& y) const {
+  if (conditions_width() == 0) return Denoiser::conditions(t, y);
+  check_conditions(t, y, t.dim() > 0 ? t.size(0) : 0);
+  return modulations(t, y);
+}
+
+at::Tensor DiT::forward_conditioned(const at::Tensor& x, const at::Tensor& conditions,
+                                    BranchRunner& runner) const {
+  const std::int64_t width = conditions_width();
+  if (width == 0) return Denoiser::forward_conditioned(x, conditions, runner);
+  check_input(x);
+  if (conditions.dim() != 2 || conditions.size(0) != x.size(0) || conditions.size(1) != width ||
+      conditions.scalar_type() != at::kFloat || conditions.device() != device()) {
+    throw InputError(fmt::format(
+        "the conditions are {} [{}] on {}, but must be what conditions() made: Float [{}, {}] on "
+        "{}",
+        c10::toString(conditions.scalar_type()), fmt::join(conditions.sizes(), ", "),
+        conditions.device().str(), x.size(0), width, device().str()));
+  }
+  return run(x, conditions, runner);
+}
+
+at::Tensor DiT::run(const at::Tensor& x, const at::Tensor& modulations,
+                    BranchRunner& runner) const {
   // Under autocast products come as bf16; what they are added to and scaled by stays fp32.
-  Blocks blocks(*this, embed_tokens(x), modulations(t, y), runner);
+  Blocks blocks(*this, embed_tokens(x), modulations, runner);
   runner.trunk(blocks);
   return unpatchify(blocks.final_layer().to(at::kFloat));
 }
 
-void DiT::check_input(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y) const {
+void DiT::check_input(const at::Tensor& x) const {
   const std::int64_t rows = x.dim() > 0 ? x.size(0) : 0;
   const std::vector<std::int64_t> expected{rows, config_.in_channels, config_.input_size,
                                            config_.input_size};
@@ -163,19 +200,28 @@ void DiT::check_input(const at::Tensor& x, const at::Tensor& t, const at::Tensor
                                  fmt::join(x.sizes(), ", "), config_.in_channels,
                                  config_.input_size, config_.input_size));
   }
-  if (t.dim() != 1 || t.size(0) != rows || y.dim() != 1 || y.size(0) != rows) {
+  if (x.scalar_type() != at::kFloat) {
+    throw InputError(fmt::format("the input must be fp32, not {}", c10::toString(x.scalar_type())));
+  }
+  if (x.device() != device()) {
+    throw InputError(
+        fmt::format("the model is on {}, but the input on {}", device().str(), x.device().str()));
+  }
+}
+
+void DiT::check_conditions(const at::Tensor& t, const at::Tensor& y, std::int64_t rows) const {
+  if (rows < 1 || t.dim() != 1 || t.size(0) != rows || y.dim() != 1 || y.size(0) != rows) {
     throw InputError(fmt::format(
         "timesteps [{}] and labels [{}] must have one entry for each of the {} rows of the input",
         fmt::join(t.sizes(), ", "), fmt::join(y.sizes(), ", "), rows));
   }
-  if (x.scalar_type() != at::kFloat || y.scalar_type() != at::kLong) {
-    throw InputError(fmt::format("the input must be fp32 and the labels int64, not {} and {}",
-                                 c10::toString(x.scalar_type()), c10::toString(y.scalar_type())));
-  }
-  if (x.device() != device() || t.device() != device() || y.device() != device()) {
+  if (y.scalar_type() != at::kLong) {
     throw InputError(
-        fmt::format("the model is on {}, but input, timesteps and labels are on {}, {} and {}",
-                    device().str(), x.device().str(), t.device().str(), y.device().str()));
+        fmt::format("the labels must be int64, not {}", c10::toString(y.scalar_type())));
+  }
+  if (t.device() != device() || y.device() != device()) {
+    throw InputError(fmt::format("the model is on {}, but timesteps and labels are on {} and {}",
+                                 device().str(), t.device().str(), y.device().str()));
   }
 }
 

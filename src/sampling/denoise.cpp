@@ -31,7 +31,7 @@ class Calls {
       : store_(labels.size(0), job.model.info().tokens, job.model.info().width,
                noise.options().dtype(job.model.branch_dtype())),
         run_(job.policy.start(shape, store_, nullptr)),
-        direct_(job.model, labels, *run_, store_) {
+        direct_(job.model, labels, shape.evaluations, job.conditions_bytes, *run_, store_) {
     // A policy that decides as it goes, or watches, has a run of its own kind.
     const auto* const planned = dynamic_cast<const PlanRun*>(run_.get());
     if (job.graphs != nullptr && planned != nullptr) {

@@ -8,8 +8,9 @@ namespace l2c {
 
 namespace {
 
-void require(const Evaluation& evaluation, const at::Tensor& finite) {
-  if (finite.item<bool>()) return;
+// `zeros`: the sum of a sample's values times 0, which NaN and infinity make NaN.
+void require(const Evaluation& evaluation, const at::Tensor& zeros) {
+  if (zeros.item<float>() == 0) return;
   throw RunError(fmt::format(
       "the latents are not finite after step {} of {} (timestep {}): check the checkpoint for NaN "
       "(l2c inspect), the initial noise and the guidance scale",
@@ -19,16 +20,18 @@ void require(const Evaluation& evaluation, const at::Tensor& finite) {
 }  // namespace
 
 void FiniteCheck::add(const Evaluation& evaluation, const at::Tensor& sample) {
-  auto finite = at::isfinite(sample).all();
-  if (finite.is_cpu()) {
-    require(evaluation, finite);
+  // Two passes instead of the six of isfinite().all(): in a step that reuses every branch they
+  // show.
+  auto zeros = at::mul(sample, 0).sum();
+  if (zeros.is_cpu()) {
+    require(evaluation, zeros);
   } else {
-    pending_.emplace_back(evaluation, std::move(finite));
+    pending_.emplace_back(evaluation, std::move(zeros));
   }
 }
 
 void FiniteCheck::finish() {
-  for (const auto& [evaluation, finite] : pending_) require(evaluation, finite);
+  for (const auto& [evaluation, zeros] : pending_) require(evaluation, zeros);
   pending_.clear();
 }
 

@@ -8,9 +8,12 @@ ModelCall DirectExecutor::forward(const Evaluation& evaluation, const at::Tensor
                                   std::vector<double>& by_unit) {
   const std::int64_t rows = labels_.size(0);
   const at::Tensor batch = rows == x.size(0) ? x : at::cat({x, x});
-  const at::Tensor t = at::full({rows}, evaluation.time, x.options());
   CountingRunner runner(run_.begin(evaluation), rows, &by_unit);
-  at::Tensor output = model_.forward(batch, t, labels_, runner);
+  const at::Tensor conditions = conditions_.of(evaluation);
+  at::Tensor output =
+      conditions.defined()
+          ? model_.forward_conditioned(batch, conditions, runner)
+          : model_.forward(batch, at::full({rows}, evaluation.time, x.options()), labels_, runner);
   return {std::move(output), runner.computed()};
 }
 

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
+#include "conditions_ahead.h"
 #include "l2c/cache/policy.h"
 #include "l2c/cache/store.h"
 #include "l2c/core/torch.h"
@@ -32,9 +34,18 @@ class ForwardExecutor {
 // Calls the model with the runner of a cache run.
 class DirectExecutor final : public ForwardExecutor {
  public:
-  // All of them outlive this. labels [rows].
-  DirectExecutor(const Denoiser& model, at::Tensor labels, CacheRun& run, const CacheStore& store)
-      : model_(model), labels_(std::move(labels)), run_(run), store_(store) {}
+  // All of them outlive this. labels [rows]. `evaluations` are the run's, `conditions_bytes` as
+  // ConditionsAhead has it.
+  DirectExecutor(const Denoiser& model, at::Tensor labels,
+                 const std::vector<Evaluation>& evaluations, std::int64_t conditions_bytes,
+                 CacheRun& run, const CacheStore& store)
+      : model_(model),
+        labels_(std::move(labels)),
+        conditions_(model, labels_, evaluations, conditions_bytes),
+        run_(run),
+        store_(store) {}
+  DirectExecutor(const DirectExecutor&) = delete;
+  DirectExecutor& operator=(const DirectExecutor&) = delete;
   ModelCall forward(const Evaluation& evaluation, const at::Tensor& x,
                     std::vector<double>& by_unit) override;
   [[nodiscard]] std::size_t cache_bytes() const override { return store_.peak_bytes(); }
@@ -42,6 +53,7 @@ class DirectExecutor final : public ForwardExecutor {
  private:
   const Denoiser& model_;
   at::Tensor labels_;
+  ConditionsAhead conditions_;  // refers to labels_
   CacheRun& run_;
   const CacheStore& store_;
 };

@@ -124,7 +124,8 @@ class Run {
                                ++steps_done_;
                                report(Phase::denoise, static_cast<int>(std::lround(reused)));
                              },
-                         .graphs = graphs_.get()};
+                         .graphs = graphs_.get(),
+                         .conditions_bytes = conditions_bytes()};
     const auto result = denoise(job, noise, labels.to(device));
     auto latents = result.latents.to(at::kCPU);  // waits for a GPU: part of the measured time
     denoise_seconds_ += seconds_since(start);
@@ -163,9 +164,18 @@ class Run {
 
   [[nodiscard]] int batch_size() const {
     if (request_.memory_limit == 0) return request_.batch_size;
-    return fitting_batch(request_.memory_limit,
-                         bytes_per_image(model_, prepared_.guidance.on(), most_stored()),
-                         request_.batch_size);
+    return fitting_batch(request_.memory_limit, bytes_of_image(), request_.batch_size);
+  }
+
+  [[nodiscard]] std::int64_t bytes_of_image() const {
+    return bytes_per_image(model_, prepared_.guidance.on(), most_stored());
+  }
+
+  // Within a memory limit what the images leave, because as much again is needed for a moment.
+  [[nodiscard]] std::int64_t conditions_bytes() const {
+    if (request_.memory_limit == 0) return most_conditions_bytes;
+    const std::int64_t left = request_.memory_limit - batch_size_ * bytes_of_image();
+    return std::min(most_conditions_bytes, left / 2);
   }
 
   [[nodiscard]] int most_stored() const {

@@ -217,8 +217,8 @@ TEST_F(DitTinyForward, BadInput) {
   refuses({at::zeros({}), in.t, in.y}, "is [], but must be");
   refuses({in.x, in.t.narrow(0, 0, 3), in.y}, "timesteps [3] and labels [4]");
   refuses({in.x, in.t, in.y.unsqueeze(1)}, "labels [4, 1]");
-  refuses({in.x.to(at::kDouble), in.t, in.y}, "not Double and Long");
-  refuses({in.x, in.t, in.y.to(at::kInt)}, "not Float and Int");
+  refuses({in.x.to(at::kDouble), in.t, in.y}, "must be fp32, not Double");
+  refuses({in.x, in.t, in.y.to(at::kInt)}, "must be int64, not Int");
 }
 
 TEST_F(DitTinyForward, LabelBeyondTheTableIsNotRead) {

@@ -72,6 +72,49 @@ TEST_F(PreparedDiT, RowsWithLabelsInCommonShareTheirModulations) {
   }
 }
 
+TEST_F(PreparedDiT, ConditionsMadeApartGiveTheSameForward) {
+  if (!test::device().is_cpu()) GTEST_SKIP() << "packed weights are the CPU's";
+  const c10::InferenceMode inference;
+  for (const auto products : {at::kFloat, at::kBFloat16}) {
+    const auto model = prepared(products);
+    const auto width = (6 * test::tiny_config().depth + 2) * test::tiny_config().hidden_size;
+    EXPECT_EQ(model->conditions_width(), width);
+    // Beside those of other calls.
+    const auto made =
+        model->conditions(at::cat({in.t + 1, in.t, in.t}), at::cat({in.y, in.y, in.y}));
+    ASSERT_EQ(made.sizes(), (std::vector<std::int64_t>{3 * in.t.size(0), width}));
+    ComputeAllRunner runner;
+    const auto rows = in.t.size(0);
+    const auto output = model->forward_conditioned(in.x, made.narrow(0, rows, rows), runner);
+    test::expect_equal(output, forward(*model), "forward_conditioned");
+    const auto others = model->forward_conditioned(in.x, made.narrow(0, 0, rows), runner);
+    EXPECT_FALSE(at::equal(output, others)) << "another timestep";
+  }
+}
+
+TEST_F(PreparedDiT, ConditionsMustBeThoseOfTheModel) {
+  if (!test::device().is_cpu()) GTEST_SKIP() << "packed weights are the CPU's";
+  const c10::InferenceMode inference;
+  const auto model = prepared(at::kFloat);
+  ComputeAllRunner runner;
+  const auto refuses = [&](const at::Tensor& conditions, const char* message) {
+    EXPECT_THAT([&] { model->forward_conditioned(in.x, conditions, runner); },
+                ::testing::ThrowsMessage<InputError>(::testing::HasSubstr(message)));
+  };
+  const auto made = model->conditions(in.t, in.y);
+  refuses(made.narrow(0, 0, 3), "must be what conditions() made: Float [4, ");
+  refuses(made.narrow(1, 1, made.size(1) - 1), "must be what conditions() made");
+  refuses(made.to(at::kDouble), "are Double [4, ");
+  EXPECT_THAT([&] { (void)model->conditions(in.t, in.y.narrow(0, 0, 3)); },
+              ::testing::ThrowsMessage<InputError>(::testing::HasSubstr("labels [3]")));
+  const auto plain = DiT::load(test::tiny_config(), test::tiny_checkpoint());
+  EXPECT_EQ(plain->conditions_width(), 0);
+  EXPECT_THAT([&] { (void)plain->conditions(in.t, in.y); },
+              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("use forward()")));
+  EXPECT_THAT([&] { plain->forward_conditioned(in.x, made, runner); },
+              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("use forward()")));
+}
+
 TEST_F(PreparedDiT, RefusesGradients) {
   if (!test::device().is_cpu()) GTEST_SKIP() << "packed weights are the CPU's";
   const auto model = prepared(at::kFloat);

@@ -260,6 +260,34 @@ TEST_P(StreamKernel, AddsWhatIsPendingAndNormalises) {
   }
 }
 
+// Forecasts: up to more terms than are read at once, some of the other type.
+TEST_P(StreamKernel, AddsForecastsOfAnyNumberOfTerms) {
+  const at::NoGradGuard no_grad;
+  at::manual_seed(36);
+  const auto& [shape, type] = GetParam();
+  const auto gate = at::randn({shape.rows, shape.width});
+  const auto x = at::randn({shape.rows, shape.tokens, shape.width});
+  for (int terms = 1; terms <= 9; ++terms) {
+    for (const int other : {-1, 0, 1, 5}) {  // which term has the other type
+      BranchValue value;
+      auto sum = at::zeros_like(x, at::kDouble);
+      for (int k = 0; k < terms; ++k) {
+        const auto its = k != other ? type : type == at::kFloat ? at::kBFloat16 : at::kFloat;
+        const float weight = 1.5F - 0.75F * static_cast<float>(k);
+        value.push_back({at::randn_like(x).to(its), weight});
+        sum += weight * value.back().value.to(at::kDouble);
+      }
+      for (const bool gated : {false, true}) {
+        ops::ResidualStream stream(x.clone(), type);
+        stream.add(value, gated ? gate : at::Tensor());
+        const auto expected = x.to(at::kDouble) + (gated ? gate.unsqueeze(1) * sum : sum);
+        EXPECT_LT(relative_error(stream.tokens(), expected), 4e-7)
+            << terms << " terms, " << other << " of the other type, gated: " << gated;
+      }
+    }
+  }
+}
+
 TEST_P(StreamKernel, TokensHandedOutStayAsTheyWere) {
   const at::NoGradGuard no_grad;
   const auto& [shape, type] = GetParam();

@@ -1,6 +1,7 @@
 // The interface that samplers, caches and trainers see of a model.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -35,6 +36,16 @@ class Denoiser {
   // [N, out_channels, S, S].
   virtual at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
                              BranchRunner& runner) const = 0;
+
+  // What forward() makes of timesteps and labels alone, apart from it: a run knows them all before
+  // it starts, and one product for several calls reads the weights once. [N, conditions_width()]
+  // fp32 for t [N] and y [N]; a row has the same bits whatever rows stand beside it.
+  [[nodiscard]] virtual at::Tensor conditions(const at::Tensor& t, const at::Tensor& y) const;
+  // 0: this model makes them within forward() alone; the two functions around this throw Error.
+  [[nodiscard]] virtual std::int64_t conditions_width() const { return 0; }
+  // forward() for rows that have these conditions [N, conditions_width()]: the same bits.
+  virtual at::Tensor forward_conditioned(const at::Tensor& x, const at::Tensor& conditions,
+                                         BranchRunner& runner) const;
 
   [[nodiscard]] virtual const DenoiserInfo& info() const = 0;
   [[nodiscard]] virtual const ForwardCost& cost() const = 0;

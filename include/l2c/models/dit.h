@@ -2,6 +2,7 @@
 // models.py.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,6 +42,12 @@ class DiT final : public Denoiser {
   // devices are not those of Denoiser::forward.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
                      BranchRunner& runner) const override;
+  // The modulations of all blocks and of the final layer: of a model that was prepared for the CPU.
+  // Only its packed layers give a row the same bits whatever stands beside it.
+  [[nodiscard]] at::Tensor conditions(const at::Tensor& t, const at::Tensor& y) const override;
+  [[nodiscard]] std::int64_t conditions_width() const override;
+  at::Tensor forward_conditioned(const at::Tensor& x, const at::Tensor& conditions,
+                                 BranchRunner& runner) const override;
   [[nodiscard]] const DenoiserInfo& info() const override { return info_; }
   [[nodiscard]] const ForwardCost& cost() const override { return cost_; }
   [[nodiscard]] at::Device device() const override { return weights_.pos_embed.device(); }
@@ -58,7 +65,10 @@ class DiT final : public Denoiser {
  private:
   class Blocks;  // the Trunk of one forward pass
   DiT(const DiTConfig& config, DiTWeights weights, DenoiserInfo info);
-  void check_input(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y) const;
+  void check_input(const at::Tensor& x) const;
+  void check_conditions(const at::Tensor& t, const at::Tensor& y, std::int64_t rows) const;
+  // The modulations as modulations() gives them.
+  at::Tensor run(const at::Tensor& x, const at::Tensor& modulations, BranchRunner& runner) const;
   [[nodiscard]] at::Tensor embed_tokens(const at::Tensor& x) const;  // [N, T, D], with positions
   // [N, depth * 6 D + 2 D], computed once for rows with timestep and label in common.
   [[nodiscard]] at::Tensor modulations(const at::Tensor& t, const at::Tensor& y) const;

@@ -1,6 +1,7 @@
 // The denoising loop: one micro-batch from noise to latents.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <stop_token>
 #include <vector>
@@ -36,6 +37,9 @@ struct StepView {
   double computed;  // branches really computed in this evaluation, in the mean over the images
 };
 
+// Enough for the weights that make a DiT's modulations to be read once in ten steps, or less often.
+inline constexpr std::int64_t most_conditions_bytes = std::int64_t{16} << 20;
+
 struct DenoiseJob {
   const Denoiser& model;
   const Schedule& schedule;
@@ -49,6 +53,9 @@ struct DenoiseJob {
   // what the device does (graphs.h): the same latents and counts; what is kept stays to the run's
   // end, so that cache_bytes may be larger.
   GraphSet* graphs = nullptr;
+  // How much memory may hold what the model makes of timesteps and labels for later steps, and as
+  // much again while it does; 0: only the step's own. For models that say conditions_width().
+  std::int64_t conditions_bytes = most_conditions_bytes;
 };
 
 struct DenoiseResult {

@@ -32,13 +32,18 @@ struct Product {
   const float* row_scale = nullptr;  // [m], or null for 1
 };
 
-// One summand of a residual stream: tokens += weight * gate * value.
-struct Summand {
+struct WeightedValue {
   const void* value = nullptr;  // [rows, d]
   Element element = Element::fp32;
+  float weight = 1;
+};
+
+// One summand of a residual stream: tokens += gate * (weight_1 * value_1 + weight_2 * value_2 ...).
+struct Summand {
+  const WeightedValue* values = nullptr;
+  std::size_t value_count = 0;
   const float* gate = nullptr;  // [samples, d], or null for 1
   std::int64_t gate_stride = 0;
-  float weight = 1;
 };
 
 // For every row: adds the summands to the tokens, and then, where there is an output,

@@ -27,18 +27,73 @@ void store_left(E* p, typename V::Floats x, std::int64_t left) {
   }
 }
 
-template <class V, class E>
-void add_summand(float* tokens, const E* value, const float* gate, float weight, std::int64_t d) {
-  const auto factor = V::set(weight);
+// How many values of a summand are read in one pass over the tokens: what few registers and the
+// processor's own prefetching serve.
+constexpr std::size_t values_at_once = 4;
+
+// `count` values of the same element, 1 to values_at_once of them.
+template <class V, class E, std::size_t count>
+void add_values(float* tokens, const WeightedValue* values, std::int64_t first, const float* gate,
+                std::int64_t d) {
+  const E* from[count];
+  typename V::Floats weights[count];
+  for (std::size_t k = 0; k < count; ++k) {
+    from[k] = static_cast<const E*>(values[k].value) + first;
+    weights[k] = V::set(values[k].weight);
+  }
+  const bool plain = count == 1 && values[0].weight == 1;
   for_vectors<V>(d, [&](std::int64_t i, std::int64_t left) {
-    auto scaled = load_left<V>(value + i, left);
-    if (weight != 1) scaled = V::mul(scaled, factor);
+    auto sum = load_left<V>(from[0] + i, left);
+    if (!plain) sum = V::mul(sum, weights[0]);
+    for (std::size_t k = 1; k < count; ++k) {
+      sum = V::fma(load_left<V>(from[k] + i, left), weights[k], sum);
+    }
     const auto old = load_left<V>(tokens + i, left);
     store_left<V>(
         tokens + i,
-        gate == nullptr ? V::add(old, scaled) : V::fma(load_left<V>(gate + i, left), scaled, old),
-        left);
+        gate == nullptr ? V::add(old, sum) : V::fma(load_left<V>(gate + i, left), sum, old), left);
   });
+}
+
+template <class V, class E>
+void add_values(float* tokens, const WeightedValue* values, std::size_t count, std::int64_t first,
+                const float* gate, std::int64_t d) {
+  switch (count) {
+    case 1:
+      return add_values<V, E, 1>(tokens, values, first, gate, d);
+    case 2:
+      return add_values<V, E, 2>(tokens, values, first, gate, d);
+    case 3:
+      return add_values<V, E, 3>(tokens, values, first, gate, d);
+    default:
+      return add_values<V, E, values_at_once>(tokens, values, first, gate, d);
+  }
+}
+
+// How many of the values from the first on can be read together.
+template <class V>
+std::size_t alike(const WeightedValue* values, std::size_t count) {
+  std::size_t result = 1;
+  while (result < count && result < values_at_once && values[result].element == values->element) {
+    ++result;
+  }
+  return result;
+}
+
+// The values of row `row`.
+template <class V>
+void add_summand(float* tokens, const Summand& summand, std::int64_t row, const float* gate,
+                 std::int64_t d) {
+  for (std::size_t k = 0; k < summand.value_count;) {
+    const WeightedValue* const values = summand.values + k;
+    const std::size_t together = alike<V>(values, summand.value_count - k);
+    if (values->element == Element::fp32) {
+      add_values<V, float>(tokens, values, together, row * d, gate, d);
+    } else {
+      add_values<V, Bf16>(tokens, values, together, row * d, gate, d);
+    }
+    k += together;
+  }
 }
 
 template <class V>
@@ -92,13 +147,7 @@ void residual_norm(const ResidualNorm& norm, std::int64_t first, std::int64_t la
     for (std::size_t i = 0; i < norm.summand_count; ++i) {
       const Summand& s = norm.summands[i];
       const float* const gate = s.gate == nullptr ? nullptr : s.gate + sample * s.gate_stride;
-      if (s.element == Element::fp32) {
-        add_summand<V>(tokens, static_cast<const float*>(s.value) + row * norm.d, gate, s.weight,
-                       norm.d);
-      } else {
-        add_summand<V>(tokens, static_cast<const Bf16*>(s.value) + row * norm.d, gate, s.weight,
-                       norm.d);
-      }
+      add_summand<V>(tokens, s, row, gate, norm.d);
     }
     if (norm.out == nullptr) continue;
     if (norm.out_element == Element::fp32) {

@@ -75,32 +75,45 @@ void multiply(const Product& product, Operation operation) {
 
 namespace {
 
-using Summands = c10::SmallVector<Summand, 4>;
-
-Summands summands(const Pending& pending) {
-  Summands result;
-  for (const auto& [value, gate] : pending) {
-    for (const Term& term : value) {
-      result.push_back({.value = term.value.const_data_ptr(),
-                        .element = element(term.value),
-                        .gate = floats(gate),
-                        .gate_stride = gate.defined() ? gate.stride(0) : 0,
-                        .weight = term.weight});
+// What the kernels see of a stream's pending branches.
+struct Summands {
+  explicit Summands(const Pending& pending) {
+    for (const auto& [value, gate] : pending) {
+      for (const Term& term : value) {
+        values.push_back({.value = term.value.const_data_ptr(),
+                          .element = element(term.value),
+                          .weight = term.weight});
+      }
+    }
+    const WeightedValue* next = values.data();
+    for (const auto& [value, gate] : pending) {
+      list.push_back({.values = next,
+                      .value_count = value.size(),
+                      .gate = floats(gate),
+                      .gate_stride = gate.defined() ? gate.stride(0) : 0});
+      next += value.size();
     }
   }
-  return result;
-}
+  Summands(const Summands&) = delete;
+  Summands& operator=(const Summands&) = delete;
+
+  c10::SmallVector<WeightedValue, 8> values;
+  c10::SmallVector<Summand, 4> list;
+};
 
 ResidualNorm pass_over(at::Tensor& tokens, const Summands& parts) {
   return {.tokens = tokens.data_ptr<float>(),
-          .summands = parts.data(),
-          .summand_count = parts.size(),
+          .summands = parts.list.data(),
+          .summand_count = parts.list.size(),
           .d = tokens.size(2),
           .rows_per_sample = tokens.size(1)};
 }
 
 void run(const ResidualNorm& pass, std::int64_t rows) {
-  const auto passes = static_cast<std::int64_t>(pass.summand_count) + 4;
+  std::int64_t passes = 4;
+  for (std::size_t i = 0; i < pass.summand_count; ++i) {
+    passes += static_cast<std::int64_t>(pass.summands[i].value_count);
+  }
   Profile* const profile = open_profile();
   parallel_for(rows, grain(8 * passes * pass.d),
                [&](std::int64_t first, std::int64_t last, int /*participant*/) {
@@ -188,13 +201,13 @@ bool usable(const Modulation& modulation) {
 }
 
 void add(at::Tensor& tokens, const Pending& pending) {
-  const Summands parts = summands(pending);
+  const Summands parts(pending);
   run(pass_over(tokens, parts), tokens.size(0) * tokens.size(1));
 }
 
 at::Tensor add_and_norm(at::Tensor& tokens, const Pending& pending, const Norm& norm,
                         const Modulation& modulation, at::ScalarType dtype) {
-  const Summands parts = summands(pending);
+  const Summands parts(pending);
   at::Tensor out = empty(tokens.sizes(), tokens.options().dtype(dtype));
   ResidualNorm pass = pass_over(tokens, parts);
   pass.out = out.data_ptr();
