@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "l2c/ops/workspace.h"
+
 namespace l2c {
 
 namespace {
@@ -32,7 +34,8 @@ at::Tensor timestep_frequencies(int dim) {
 
 at::Tensor timestep_sinusoids(const at::Tensor& t, const at::Tensor& frequencies) {
   const at::Tensor angles = t.to(at::kFloat).unsqueeze(1) * frequencies;
-  return at::cat({angles.cos(), angles.sin()}, 1);
+  at::Tensor result = ops::empty({angles.size(0), 2 * angles.size(1)}, angles.options());
+  return at::cat_out(result, {angles.cos(), angles.sin()}, 1);
 }
 
 at::Tensor timestep_sinusoids(const at::Tensor& t, int dim) {

@@ -28,20 +28,21 @@ at::Tensor ConditionsAhead::of(const Evaluation& evaluation) {
   if (together_ == 0) return {};
   const int index = evaluation.index;
   if (first_ < 0 || index < first_ || index >= first_ + together_) {
-    made_ = make(index);
-    first_ = index;
+    first_ = -1;
+    made_.reset();  // its memory first
+    // Always as many, so that a run asks for no new memory at its end.
+    const int first = std::min(index, static_cast<int>(times_.size()) - together_);
+    made_ = make(first);
+    first_ = first;
   }
   return made_.select(0, index - first_);
 }
 
-// Always of the same size, so that a run asks for no new memory at its end: what would be behind
-// the last evaluation is made of that one.
 at::Tensor ConditionsAhead::make(int first) const {
   const std::int64_t rows = labels_.size(0);
   const at::Tensor t = at::empty({together_, rows}, at::kFloat);
   for (int i = 0; i < together_; ++i) {
-    const auto evaluation = std::min(static_cast<std::size_t>(first + i), times_.size() - 1);
-    t.select(0, i).fill_(times_[evaluation]);
+    t.select(0, i).fill_(times_[static_cast<std::size_t>(first + i)]);
   }
   const at::Tensor y = labels_.repeat({together_});
   const at::Tensor made = model_.conditions(t.flatten().to(labels_.device()), y);
