@@ -7,11 +7,14 @@
 #include <cstddef>
 #include <utility>
 
+#include "environment.h"
 #include "l2c/core/error.h"
 #include "l2c/core/torch_errors.h"
+#include "l2c/ops/cpu_isa.h"
 #include "l2c/sampling/denoise.h"
 #include "l2c/training/random.h"
 #include "l2c/training/step_placement.h"
+#include "placement_file.h"
 #include "router_results.h"
 
 namespace l2c {
@@ -57,6 +60,24 @@ Router router_of(const std::vector<int>& full, int steps, int units, RouterInfo 
   return {steps, units, std::move(logits), std::move(info)};
 }
 
+// All that a placement's error depends on.
+TrainingSettings settings_of(const Denoiser& model, const PlacementOptions& options,
+                             const Recall& recall) {
+  TrainingSettings settings;
+  settings.add("model", model.info().fingerprint);
+  settings.add("dtype", c10::toString(model.branch_dtype()));
+  settings.add("spacing", options.spacing);
+  settings.add("recall", recall.name());
+  settings.add("guidance", options.guidance);
+  settings.add("images", std::int64_t{options.images});
+  settings.add("seed", fmt::format("{}", options.seed));
+  // Other kernels and another number of threads change last bits, and so, rarely, what is best.
+  settings.add("device", c10::DeviceTypeName(model.device().type(), /*lower_case=*/true));
+  settings.add("instruction_set", ops::name(ops::cpu_isa()));
+  note_environment(settings);
+  return settings;
+}
+
 Placement search(const Denoiser& model, const Schedule& schedule, const PlacementOptions& options,
                  const std::shared_ptr<const Recall>& recall,
                  const std::function<void(int, double)>& progress, const std::stop_token& stop) {
@@ -72,7 +93,11 @@ Placement search(const Denoiser& model, const Schedule& schedule, const Placemen
       .guidance = {.scale = options.guidance, .channels = std::min(3, info.in_channels)},
       .noise = random.normal(DrawFor::noise, 0, sizes).to(model.device()),
       .labels = at::tensor(at::ArrayRef<std::int64_t>(classes)).to(model.device())};
-  return place_full_steps(runs, count, recall, progress, stop);
+  if (options.record.empty()) {
+    return place_full_steps(runs, count, recall, nullptr, progress, stop);
+  }
+  PlacementFile record(options.record, settings_of(model, options, *recall));
+  return place_full_steps(runs, count, recall, &record, progress, stop);
 }
 
 }  // namespace

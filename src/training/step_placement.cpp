@@ -75,10 +75,11 @@ at::Tensor full_output(const PlacementRuns& runs, int row, const at::Tensor& x) 
 
 class Search {
  public:
-  Search(const PlacementRuns& runs, std::shared_ptr<const Recall> recall,
+  Search(const PlacementRuns& runs, std::shared_ptr<const Recall> recall, PlacementRecord* record,
          const std::function<void(int, double)>& progress, const std::stop_token& stop)
       : runs_(runs),
         recall_(std::move(recall)),
+        record_(record),
         progress_(progress),
         stop_(stop),
         full_(run(
@@ -110,13 +111,22 @@ class Search {
     if (const auto known = errors_.find(tried); known != errors_.end()) {
       return known->second.total();
     }
-    const Recalling policy(std::make_shared<FullSteps>(tried), recall_);
-    const CacheDeviation error = cache_deviation(runs_, policy, full_, stop_);
+    const CacheDeviation error = recorded_or_run(tried);
     errors_.emplace(tried, error);
     if (progress_) {
       progress_(static_cast<int>(errors_.size()), std::min(error.total(), best_total_));
     }
     return error.total();
+  }
+
+  CacheDeviation recorded_or_run(const Steps& tried) {
+    if (record_ != nullptr) {
+      if (const auto known = record_->find(tried)) return *known;
+    }
+    const Recalling policy(std::make_shared<FullSteps>(tried), recall_);
+    const CacheDeviation error = cache_deviation(runs_, policy, full_, stop_);
+    if (record_ != nullptr) record_->add(tried, error);
+    return error;
   }
 
   bool take_if_better(const Steps& tried) {
@@ -165,6 +175,7 @@ class Search {
 
   const PlacementRuns& runs_;
   std::shared_ptr<const Recall> recall_;
+  PlacementRecord* record_;
   const std::function<void(int, double)>& progress_;
   const std::stop_token& stop_;
   at::Tensor full_;
@@ -205,14 +216,14 @@ CacheDeviation cache_deviation(const PlacementRuns& runs, const CachePolicy& pol
 }
 
 Placement place_full_steps(const PlacementRuns& runs, int count,
-                           const std::shared_ptr<const Recall>& recall,
+                           const std::shared_ptr<const Recall>& recall, PlacementRecord* record,
                            const std::function<void(int, double)>& progress,
                            const std::stop_token& stop) {
   const int steps = runs.schedule.steps();
   if (count < 1 || count > steps) {
     throw InputError(fmt::format("{} full steps: give 1 to {}", count, steps));
   }
-  return Search(runs, recall, progress, stop).from(evenly_spaced(count, steps));
+  return Search(runs, recall, record, progress, stop).from(evenly_spaced(count, steps));
 }
 
 }  // namespace l2c

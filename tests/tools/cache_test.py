@@ -100,6 +100,11 @@ class Cache(Case):
         self.assertIn("computes everything in steps 0, ", text)
         text = self.ok(*place, "--full-steps", 3, "--recall", "taylor:1")
         self.assertIn(f"wrote {router}", text)
+        record = json.loads((self.folder / "placed.safetensors.search.json").read_text())
+        self.assertEqual([search["settings"]["recall"] for search in record["searches"]], ["latest", "taylor:1"])
+        own = self.folder / "own.json"
+        self.ok(*place, "--full-steps", 3, "--recall", "taylor:1", "--record", own)
+        self.assertEqual(json.loads(own.read_text())["searches"], record["searches"][1:])
         latents, stats = self.sample("own", "--router", router)
         self.assertEqual((stats["steps"], stats["reused"]), (8, 5 * 8))
         self.assertEqual(latents, self.sample("same", "--router", router, "--recall", "taylor:1")[0])

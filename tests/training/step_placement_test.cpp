@@ -123,10 +123,11 @@ TEST(StepPlacement, IsALocalOptimum) {
   const auto recall = parse_recall("taylor:1");
   int calls = 0;
   double last_best = 0;
-  const auto placed = place_full_steps(setting.runs, 4, recall, [&](int tried, double best) {
-    EXPECT_EQ(tried, ++calls);
-    last_best = best;
-  });
+  const auto placed =
+      place_full_steps(setting.runs, 4, recall, nullptr, [&](int tried, double best) {
+        EXPECT_EQ(tried, ++calls);
+        last_best = best;
+      });
   EXPECT_EQ(placed.tried, calls);
   EXPECT_DOUBLE_EQ(placed.error.total(), last_best);
   ASSERT_EQ(placed.full_steps.size(), 4U);
@@ -180,7 +181,7 @@ TEST(StepPlacement, CanBeStopped) {
   };
   EXPECT_THAT(
       [&] {
-        (void)place_full_steps(setting.runs, 4, parse_recall("latest"), stop_soon,
+        (void)place_full_steps(setting.runs, 4, parse_recall("latest"), nullptr, stop_soon,
                                source.get_token());
       },
       Throws<Cancelled>());

@@ -34,7 +34,8 @@ struct PlaceStepsOptions {
 };
 
 void place_steps(PlaceStepsOptions options) {
-  check_outputs({options.out});
+  if (options.placement.record.empty()) options.placement.record = options.out + ".search.json";
+  check_outputs({options.out, options.placement.record.string()});
   const Interrupt interrupt;
   if (options.threads) set_threads(*options.threads);
   if (options.steps) options.placement.spacing = fmt::format("{}", *options.steps);
@@ -62,7 +63,9 @@ void add_place_steps(CLI::App& app) {
   auto* command = app.add_subcommand(
       "place-steps",
       "Search for the steps in which everything is computed while all others reuse: a router, in "
-      "minutes, without images.");
+      "minutes, without images. Stopped or killed, it goes on from its record when started again, "
+      "and "
+      "searches for other numbers of full steps can share that.");
   auto options = std::make_shared<PlaceStepsOptions>();
   PlacementOptions& o = options->placement;
   add_model_options(*command, options->model);
@@ -92,6 +95,8 @@ void add_place_steps(CLI::App& app) {
   command->add_option("--seed", o.seed, "of their noise and classes")->capture_default_str();
   command->add_option("--threads", options->threads, "CPU threads (default: all cores)");
   command->add_option("--out", options->out, "the router, safetensors")->required();
+  command->add_option("--record", o.record,
+                      "JSON file of what each placement came to (default: OUT.search.json)");
   command->footer(
       "Example:\n"
       "  l2c place-steps --model M --steps 20 --target-speedup 2.8 --cfg-scale 1.5 --out "

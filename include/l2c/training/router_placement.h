@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -27,6 +28,10 @@ struct PlacementOptions {
   double guidance = 1;  // of the runs: classifier-free guidance scale; 1: off
   int images = 16;      // that placements are tried on; classes drawn at random
   std::uint64_t seed = 0;
+  // A JSON file that keeps what each placement came to: a search that was stopped goes on from it,
+  // and one for another number of full steps starts from it. Searches of other models and options
+  // may share it. Empty: none.
+  std::filesystem::path record;
 };
 
 struct PlacedRouter {
@@ -44,8 +49,9 @@ struct PlacedRouter {
 // all others -4: with train-router's --initial-router and group 0 they may be trained further.
 // `progress` is called after each of the search's runs with their number and the smallest error
 // yet. Throws InputError: neither or both of full_steps and target_speedup, a value out of range, a
-// target that even one full step does not reach, guidance of a model without a null label;
-// Cancelled; RunError (out of memory). Deterministic on one machine and number of threads.
+// target that even one full step does not reach, guidance of a model without a null label, a file
+// in the record's place that is none; Cancelled (the record stays); RunError (out of memory, the
+// record cannot be written). Deterministic on one machine and number of threads.
 PlacedRouter place_router(const std::shared_ptr<const Denoiser>& model,
                           const PlacementOptions& options,
                           const std::function<void(int tried, double best)>& progress = {},

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <vector>
 
@@ -47,15 +48,27 @@ struct Placement {
   int tried = 0;
 };
 
+// What placements came to before: a search asks it before it runs one, and tells it of each it ran.
+class PlacementRecord {
+ public:
+  virtual ~PlacementRecord() = default;
+  // full_steps ascend.
+  [[nodiscard]] virtual std::optional<CacheDeviation> find(
+      const std::vector<int>& full_steps) const = 0;
+  virtual void add(const std::vector<int>& full_steps, const CacheDeviation& error) = 0;
+};
+
 // `count` evaluations that compute everything while all others give what `recall` (never null)
 // makes of these, so that cache_deviation().total() is small: from even spacing, steps are moved to
 // their neighbours, and then the one that is missed least is put where it helps most, for as long
 // as that helps. A local optimum, found in the order of 10 * schedule.steps() runs. `progress` is
-// called after each with the number of runs and the smallest total yet. Throws InputError for a
-// count outside 1 ... steps, Cancelled (nothing is kept), and as denoise() does. Deterministic. One
-// thread.
+// called after each with the number of runs and the smallest total yet. What `record` (may be null)
+// has found before is not run again; `tried` counts it all the same, so that the result does not
+// depend on it. Throws InputError for a count outside 1 ... steps, Cancelled, and as denoise() and
+// the record do. Deterministic. One thread.
 Placement place_full_steps(const PlacementRuns& runs, int count,
                            const std::shared_ptr<const Recall>& recall,
+                           PlacementRecord* record = nullptr,
                            const std::function<void(int tried, double best)>& progress = {},
                            const std::stop_token& stop = {});
 
