@@ -66,6 +66,10 @@ program: configure
 eval: program ## measure the demo's policies again: quality, time, memory (hours; goes on when stopped)
 	@scripts/eval.sh "$(BUILD)/tools/l2c/l2c"
 
+.PHONY: manual
+manual: program ## write docs/cli.md again, after a change of the program's options
+	@"$(BUILD)/tools/l2c/l2c" manual --format markdown >docs/cli.md.partial && mv docs/cli.md.partial docs/cli.md
+
 .PHONY: bench
 bench: program ## how fast the demo model is here, and what its router really saves
 	@"$(BUILD)/tools/l2c/l2c" bench --model assets/fashion-mnist/dit.safetensors \

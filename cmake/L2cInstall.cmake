@@ -15,6 +15,13 @@ if(TARGET l2c_cli)
   set_target_properties(l2c_cli PROPERTIES INSTALL_RPATH
                                            "$ORIGIN/${_l2c_bin_to_lib};${_l2c_rpath}")
   install(TARGETS l2c_cli RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+  if(TARGET l2c_manual)
+    set(_l2c_manual "${PROJECT_BINARY_DIR}/tools/l2c/manual")
+    install(FILES "${_l2c_manual}/l2c.1" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
+    install(FILES "${_l2c_manual}/l2c" DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions")
+    install(FILES "${_l2c_manual}/_l2c" DESTINATION "${CMAKE_INSTALL_DATADIR}/zsh/site-functions")
+    install(FILES "${_l2c_manual}/l2c.fish" DESTINATION "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d")
+  endif()
 endif()
 
 install(

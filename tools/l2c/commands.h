@@ -19,6 +19,8 @@ void add_calibrate(CLI::App& app);
 void add_validate(CLI::App& app);
 void add_train_router(CLI::App& app);
 void add_place_steps(CLI::App& app);
+// app outlives what it adds.
+void add_manual(CLI::App& app);
 
 // Exit codes that scripts rely on.
 enum ExitCode : int { ok = 0, run_error = 1, input_error = 2, interrupted = 130 };

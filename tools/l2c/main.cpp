@@ -46,6 +46,7 @@ int run(int argc, char** argv) {
   add_validate(app);
   add_train_router(app);
   add_place_steps(app);
+  add_manual(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
