@@ -27,6 +27,7 @@
 #include "l2c/io/idx.h"
 #include "l2c/io/npz.h"
 #include "l2c/io/safetensors.h"
+#include "l2c/io/sharded.h"
 #include "l2c/io/torch_checkpoint.h"
 #include "l2c/l2c.h"
 #include "l2c/models/branch_runner.h"
