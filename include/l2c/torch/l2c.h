@@ -34,6 +34,7 @@
 #include "l2c/models/denoiser.h"
 #include "l2c/models/dit.h"
 #include "l2c/models/dit_infer.h"
+#include "l2c/models/dit_source.h"
 #include "l2c/models/dit_weights.h"
 #include "l2c/models/embeddings.h"
 #include "l2c/models/weight_source.h"
