@@ -11,6 +11,7 @@
 #include "l2c/diffusion/loss.h"
 #include "l2c/diffusion/noise.h"
 #include "l2c/diffusion/schedule.h"
+#include "l2c/diffusion/scheduler.h"
 #include "l2c/diffusion/steps.h"
 #include "l2c/evaluation/classifier.h"
 #include "l2c/evaluation/classifier_trainer.h"
