@@ -119,9 +119,9 @@ SchedulerRun plan_scheduler(const SchedulerConfig& config, int steps) {
   }
   SchedulerRun run{.config = config,
                    .timesteps = timesteps_of(config, steps),
-                   .sigmas = {},
                    .alphas_cumprod = {},
-                   .alphas_cumprod_after = {}};
+                   .alphas_cumprod_after = {},
+                   .sigmas = {}};
   const std::vector<float> all = training_alphas_cumprod(config);
   for (const int t : run.timesteps) {
     run.alphas_cumprod.push_back(all[static_cast<std::size_t>(t)]);

@@ -15,7 +15,9 @@
 #include "l2c/core/error.h"
 #include "l2c/core/torch_errors.h"
 #include "l2c/io/checkpoint.h"
+#include "l2c/io/file.h"
 #include "l2c/models/dit.h"
+#include "l2c/models/dit_source.h"
 #include "l2c/sampling/denoise.h"
 #include "l2c/sampling/graphs.h"
 #include "memory.h"
@@ -27,6 +29,8 @@ namespace l2c {
 struct Pipeline::Impl {
   std::shared_ptr<const Denoiser> model;
   ModelSummary summary;
+  ClassNames class_names{};
+  FolderScheduler scheduler{};
 };
 
 namespace {
@@ -59,6 +63,28 @@ ModelSummary summarize(const Denoiser& model) {
           .makes_pixels = are_pixels(info.in_channels)};
 }
 
+// Read with the model, used only when a request asks for it: a scheduler that can't be used is no
+// reason against the model.
+FolderScheduler read_scheduler(const DiTSource& source, const std::filesystem::path& model) {
+  FolderScheduler scheduler;
+  if (source.scheduler.empty()) {
+    if (source.from_diffusers) {
+      scheduler.problem = fmt::format(
+          "'{}' has no scheduler/scheduler_config.json (it belongs to the folder with "
+          "model_index.json)",
+          model.string());
+    }
+    return scheduler;
+  }
+  try {
+    scheduler.config =
+        scheduler_config_from_json(io::read_text(source.scheduler), source.scheduler.string());
+  } catch (const InputError& error) {
+    scheduler.problem = error.what();
+  }
+  return scheduler;
+}
+
 const CachePolicy& policy_of(const Request& request) {
   static const ComputeAll compute_all;
   return request.cache ? *request.cache : compute_all;
@@ -72,13 +98,13 @@ std::unique_ptr<GraphSet> make_graphs(const Request& request, at::Device device)
 // One call of Pipeline::sample: its micro-batches, progress and numbers.
 class Run {
  public:
-  Run(const Denoiser& model, const Request& request, const ProgressFunction& progress,
-      std::stop_token stop)
+  Run(const Denoiser& model, const FolderScheduler& scheduler, const Request& request,
+      const ProgressFunction& progress, std::stop_token stop)
       : model_(model),
         request_(request),
         progress_(progress),
         stop_(std::move(stop)),
-        prepared_(prepare(request, model.info())),
+        prepared_(prepare(request, model.info(), scheduler)),
         computed_by_unit_(static_cast<std::size_t>(2 * model.info().blocks), 0),
         plan_(policy_of(request).plan(shape())),
         graphs_(make_graphs(request, model.device())),
@@ -221,13 +247,22 @@ class Run {
 
 Pipeline Pipeline::load(const std::filesystem::path& model, const LoadOptions& options) {
   std::shared_ptr<const Denoiser> loaded;
+  ClassNames class_names;
+  FolderScheduler scheduler;
   with_our_errors(loading_advice, [&] {
     const auto device = parse_device(options.device);
-    const auto checkpoint = io::open_checkpoint(model, parse_weights(options.weights));
-    const auto config = resolve_dit_config(options.architecture, checkpoint);
-    loaded = DiT::load(config, checkpoint, device, parse_dtype(options.dtype));
+    auto source = open_dit(model, options.architecture, parse_weights(options.weights));
+    scheduler = read_scheduler(source, model);
+    class_names = std::move(source.class_names);
+    loaded = DiT::load(source.config, *source.weights, device, parse_dtype(options.dtype));
   });
-  return Pipeline(std::move(loaded));
+  Pipeline pipeline(std::move(loaded));
+  auto impl = std::make_shared<Impl>(*pipeline.impl_);
+  impl->class_names = std::move(class_names);
+  impl->scheduler = std::move(scheduler);
+  if (impl->scheduler.config) impl->summary.scheduler = describe(*impl->scheduler.config);
+  pipeline.impl_ = std::move(impl);
+  return pipeline;
 }
 
 Pipeline Pipeline::seeded(const std::string& architecture, std::uint64_t seed,
@@ -244,7 +279,7 @@ Pipeline Pipeline::seeded(const std::string& architecture, std::uint64_t seed,
 Pipeline::Pipeline(std::shared_ptr<const Denoiser> model) {
   if (!model) throw InputError("a pipeline needs a model, not a null pointer");
   auto summary = summarize(*model);
-  impl_ = std::make_shared<const Impl>(Impl{std::move(model), std::move(summary)});
+  impl_ = std::make_shared<const Impl>(Impl{.model = std::move(model), .summary = std::move(summary)});
 }
 
 Result Pipeline::sample(const Request& request, const ProgressFunction& progress,
@@ -252,18 +287,22 @@ Result Pipeline::sample(const Request& request, const ProgressFunction& progress
   Result result;
   const auto advice = fmt::format("try a batch size below {}", request.batch_size);
   with_our_errors(advice,
-                  [&] { result = Run(*impl_->model, request, progress, std::move(stop))(); });
+                  [&] {
+                    result = Run(*impl_->model, impl_->scheduler, request, progress,
+                                 std::move(stop))();
+                  });
   return result;
 }
 
 std::optional<CachePlan> Pipeline::plan(const Request& request) const {
   const auto& info = impl_->model->info();
-  const auto prepared = prepare(request, info);
+  const auto prepared = prepare(request, info, impl_->scheduler);
   return policy_of(request).plan(run_shape(info.blocks, prepared.schedule, prepared.sampler,
                                            info.fingerprint, prepared.guidance));
 }
 
 const ModelSummary& Pipeline::summary() const { return impl_->summary; }
+const ClassNames& Pipeline::class_names() const { return impl_->class_names; }
 const ForwardCost& Pipeline::cost() const { return impl_->model->cost(); }
 
 }  // namespace l2c

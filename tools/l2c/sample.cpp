@@ -28,7 +28,7 @@ struct SampleOptions {
   CacheOptions cache;
   StepOptions step;
   NoiseOptions noise;
-  std::vector<int> labels;
+  std::vector<std::string> labels;  // numbers and names
   int per_class = 1;
   std::string initial_noise;
   int batch_size = 16;
@@ -51,6 +51,14 @@ void check_outputs(SampleOptions& options) {
   cli::check_outputs({options.out, options.save_latents, options.stats});
 }
 
+std::vector<int> labels_of(const SampleOptions& options, const Pipeline& pipeline) {
+  if (!options.labels.empty()) return parse_labels(options.labels, pipeline.class_names());
+  std::vector<int> labels(
+      static_cast<std::size_t>(std::min(default_label_count, pipeline.summary().num_classes)));
+  std::iota(labels.begin(), labels.end(), 0);
+  return labels;
+}
+
 // F.safetensors or F.safetensors:tensor.
 Latents read_noise(const std::string& text) {
   const auto colon = text.rfind(':');
@@ -61,7 +69,6 @@ Latents read_noise(const std::string& text) {
 
 Request make_request(const SampleOptions& options, const Cache& cache) {
   Request request = cli::make_request(options.step, options.noise, cache);
-  request.labels = options.labels;
   request.per_class = options.per_class;
   request.batch_size = options.batch_size;
   request.memory_limit = static_cast<std::int64_t>(options.memory_limit);
@@ -102,7 +109,9 @@ io::Bitmap sheet(const Result& result, const Request& request) {
   return contact_sheet(by_row, classes);
 }
 
-std::string spacing_of(const Request& request) {
+// What tells which timesteps the run had.
+std::string spacing_of(const Request& request, const Pipeline& pipeline) {
+  if (request.sampler == SamplerKind::folder) return pipeline.summary().scheduler;
   return plan_shape(1, request.spacing, request.steps, "").spacing;
 }
 
@@ -115,7 +124,7 @@ nlohmann::ordered_json settings_json(const SampleOptions& options, const Cache& 
                               {"policy", cache.policy ? cache.policy->name() : "compute all"},
                               {"router", options.cache.router},
                               {"sampler", options.step.sampler},
-                              {"spacing", spacing_of(request)},
+                              {"spacing", spacing_of(request, pipeline)},
                               {"eta", request.eta},
                               {"cfg_scale", request.guidance},
                               {"cfg_channels", options.noise.cfg_channels},
@@ -177,11 +186,7 @@ void sample(SampleOptions options) {
   }
   Request request = make_request(options, cache);
   const auto pipeline = open_pipeline(options.pipeline);
-  if (request.labels.empty()) {
-    request.labels.resize(
-        static_cast<std::size_t>(std::min(default_label_count, pipeline.summary().num_classes)));
-    std::iota(request.labels.begin(), request.labels.end(), 0);
-  }
+  request.labels = labels_of(options, pipeline);
   (void)pipeline.plan(request);  // a request that does not fit fails here, before any work
   check_sheet_size(options, request, pipeline.summary().size);
   if (!options.out.empty() && !pipeline.summary().makes_pixels) {
@@ -221,7 +226,9 @@ void add_speed_options(CLI::App& app, SampleOptions& options) {
 }
 
 void add_request_options(CLI::App& app, SampleOptions& options) {
-  app.add_option("--labels", options.labels, "classes, comma separated (default: the first ten)")
+  app.add_option("--labels", options.labels,
+                 "classes, comma separated: numbers, or names where the model's Diffusers folder has "
+                 "them (\"golden retriever\"; default: the first ten)")
       ->delimiter(',');
   app.add_option("--per-class", options.per_class, "images a label")->capture_default_str();
   app.add_option("--initial-noise", options.initial_noise,
@@ -250,14 +257,16 @@ void add_sample(CLI::App& app) {
   add_pipeline_options(*command, options->pipeline);
   add_speed_options(*command, *options);
   add_cache_options(*command, options->cache);
-  add_step_options(*command, options->step);
+  add_step_options(*command, options->step, /*folder=*/true);
   add_noise_options(*command, options->noise);
   add_request_options(*command, *options);
   add_output_options(*command, *options);
   command->footer(
       "Example: try four images, see what the router saves and what it costs\n"
       "  l2c sample --model DiT-XL-2-256x256.pt --arch DiT-XL/2 --router DDIM20_router.pt \\\n"
-      "    --threshold 0.1 --labels 207,360,387,974 --compare --out try.png --stats try.json");
+      "    --threshold 0.1 --labels 207,360,387,974 --compare --out try.png --stats try.json\n"
+      "A Diffusers folder brings the names of its classes:\n"
+      "  l2c sample --model DiT-XL-2-256 --labels \"golden retriever,otter\" --out try.png");
   command->callback([options] { sample(*options); });
 }
 

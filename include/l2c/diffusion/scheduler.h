@@ -49,11 +49,9 @@ std::string describe(const SchedulerConfig& config);
 struct SchedulerRun {
   SchedulerConfig config;
   std::vector<int> timesteps;  // strictly descending
-  // Noise in units of x_0, and its square's share of 1, at each timestep and after the last step:
-  // one more than timesteps. DDIM's are where each step begins.
-  std::vector<float> sigmas;
-  std::vector<float> alphas_cumprod;
-  std::vector<float> alphas_cumprod_after;  // DDIM's: where each step ends
+  std::vector<float> alphas_cumprod;        // at each timestep
+  std::vector<float> alphas_cumprod_after;  // where DDIM's step from there ends
+  std::vector<float> sigmas;  // noise in units of x_0 at each timestep, then after the last step
 
   [[nodiscard]] int steps() const { return static_cast<int>(timesteps.size()); }
   // For the loop and for policies: the timesteps, with describe() and their number as the spacing.

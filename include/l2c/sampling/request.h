@@ -14,7 +14,9 @@
 
 namespace l2c {
 
-enum class SamplerKind { ddim, ddpm };
+// ddim, ddpm: the official ones. folder: what the scheduler/ of a Diffusers model's folder says, with
+// its own timesteps, which are others than the official ones of as many steps.
+enum class SamplerKind { ddim, ddpm, folder };
 
 // Which epsilon channels guidance acts on. three: the first min(3, channels), DiT's official
 // numbers; all: every one, as Diffusers does.
@@ -29,10 +31,11 @@ struct Request {
   std::int64_t first_image = 0;
   // Denoising steps, 1 ... 1000. Unset: as many as `spacing` has, or 20.
   std::optional<int> steps;
-  // Official spacing string ("20", "ddim20", "10,10"). Empty: the number of steps.
+  // Official spacing string ("20", "ddim20", "10,10"). Empty: the number of steps. Not for the
+  // folder's scheduler.
   std::string spacing;
   SamplerKind sampler = SamplerKind::ddim;
-  double eta = 0;       // DDIM's, >= 0; 0: deterministic
+  double eta = 0;       // DDIM's (the folder's, too), >= 0; 0: deterministic
   double guidance = 4;  // classifier-free guidance scale; 1: off
   GuidanceChannels guidance_channels = GuidanceChannels::three;
   int batch_size = 16;  // images at a time
