@@ -36,9 +36,6 @@ DiffusersFiles find_diffusers(const std::filesystem::path& folder);
 // and whatever the official DiT does not have (norm_type, activation_fn, num_vector_embeds, ...).
 DiTConfig diffusers_config(std::string_view json, std::string_view where);
 
-// Whether these are the names of a DiT of Diffusers.
-bool has_diffusers_names(const io::TensorMap& tensors);
-
 // Names and shapes as Diffusers has them.
 ShapeMap diffusers_shapes(const DiTConfig& config);
 

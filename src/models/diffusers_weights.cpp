@@ -90,11 +90,6 @@ void check_embedders(const StoredWeights& stored, const DiTConfig& config) {
 
 }  // namespace
 
-bool has_diffusers_names(const io::TensorMap& tensors) {
-  return std::ranges::any_of(
-      tensors, [](const auto& entry) { return entry.first.starts_with("transformer_blocks."); });
-}
-
 ShapeMap diffusers_shapes(const DiTConfig& config) {
   ShapeMap official = dit_shapes(config);
   ShapeMap shapes;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <system_error>
 #include <utility>
 
@@ -62,6 +63,11 @@ DiTSource open_folder(const fs::path& folder, const std::string& arch, io::Weigh
 }
 
 }  // namespace
+
+bool has_diffusers_names(const io::TensorMap& tensors) {
+  return std::ranges::any_of(
+      tensors, [](const auto& entry) { return entry.first.starts_with("transformer_blocks."); });
+}
 
 DiTSource open_dit(const fs::path& path, const std::string& arch, io::Weights weights) {
   std::error_code error;

@@ -24,6 +24,9 @@ struct DiTSource {
   std::filesystem::path vae{};        // the folder of its VAE
 };
 
+// Whether these are names that Diffusers gives the weights of a transformer.
+bool has_diffusers_names(const io::TensorMap& tensors);
+
 // Opens, by what it is:
 //   - a checkpoint with the official names (io::open_checkpoint), its configuration by
 //     resolve_dit_config;
