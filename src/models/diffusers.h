@@ -28,6 +28,10 @@ struct DiffusersFiles {
   ClassNames class_names;
 };
 
+// A part's weights in its folder: diffusion_pytorch_model with one of the three endings. Throws
+// InputError when there are none.
+std::filesystem::path find_diffusers_weights(const std::filesystem::path& folder);
+
 // A pipeline's folder (model_index.json of a DiTPipeline) or a transformer's (config.json). Throws
 // InputError: neither, another pipeline, no weights, names of classes that are none.
 DiffusersFiles find_diffusers(const std::filesystem::path& folder);

@@ -27,17 +27,6 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, error);
 }
 
-fs::path find_weights(const fs::path& folder) {
-  for (const char* end : weights_ends) {
-    const fs::path path = folder / fmt::format("{}{}", weights_stem, end);
-    if (is_there(path)) return path;
-  }
-  throw InputError(fmt::format("'{}' holds no weights: expected {}{}, {} or {} in it; download the "
-                               "folder again",
-                               folder.string(), weights_stem, weights_ends[0], weights_ends[1],
-                               weights_ends[2]));
-}
-
 int parse_label(const std::string& key, std::string_view where) {
   int label = 0;
   const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), label);
@@ -83,6 +72,17 @@ Json read_index(const fs::path& path) {
 
 }  // namespace
 
+fs::path find_diffusers_weights(const fs::path& folder) {
+  for (const char* end : weights_ends) {
+    const fs::path path = folder / fmt::format("{}{}", weights_stem, end);
+    if (is_there(path)) return path;
+  }
+  throw InputError(fmt::format("'{}' holds no weights: expected {}{}, {} or {} in it; download the "
+                               "folder again",
+                               folder.string(), weights_stem, weights_ends[0], weights_ends[1],
+                               weights_ends[2]));
+}
+
 DiffusersFiles find_diffusers(const fs::path& folder) {
   DiffusersFiles files;
   fs::path transformer = folder;
@@ -104,7 +104,7 @@ DiffusersFiles find_diffusers(const fs::path& folder) {
   }
   // Before the weights are looked for: another model's folder should be called that.
   (void)diffusers_config(io::read_text(files.config), files.config.string());
-  files.weights = find_weights(transformer);
+  files.weights = find_diffusers_weights(transformer);
   return files;
 }
 

@@ -31,6 +31,7 @@
 #include "l2c/io/sharded.h"
 #include "l2c/io/torch_checkpoint.h"
 #include "l2c/l2c.h"
+#include "l2c/models/autoencoder.h"
 #include "l2c/models/branch_runner.h"
 #include "l2c/models/denoiser.h"
 #include "l2c/models/dit.h"
