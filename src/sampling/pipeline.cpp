@@ -16,6 +16,7 @@
 #include "l2c/core/torch_errors.h"
 #include "l2c/io/checkpoint.h"
 #include "l2c/io/file.h"
+#include "l2c/models/autoencoder.h"
 #include "l2c/models/dit.h"
 #include "l2c/models/dit_source.h"
 #include "l2c/sampling/denoise.h"
@@ -26,14 +27,15 @@
 
 namespace l2c {
 
-struct Pipeline::Impl {
+namespace {
+
+struct Parts {
   std::shared_ptr<const Denoiser> model;
   ModelSummary summary;
   ClassNames class_names{};
   FolderScheduler scheduler{};
+  std::shared_ptr<const Autoencoder> vae{};  // or null
 };
-
-namespace {
 
 using Clock = std::chrono::steady_clock;
 
@@ -60,7 +62,8 @@ ModelSummary summarize(const Denoiser& model) {
           .num_classes = info.num_classes,
           .dtype = model.branch_dtype() == at::kBFloat16 ? "bf16" : "fp32",
           .can_be_guided = info.null_label.has_value(),
-          .makes_pixels = are_pixels(info.in_channels)};
+          .makes_pixels = are_pixels(info.in_channels),
+          .image_size = info.input_size};
 }
 
 // Read with the model, used only when a request asks for it: a scheduler that can't be used is no
@@ -85,6 +88,26 @@ FolderScheduler read_scheduler(const DiTSource& source, const std::filesystem::p
   return scheduler;
 }
 
+// The folder of the VAE that is asked for; empty: none.
+std::filesystem::path vae_folder(const LoadOptions& options, const std::filesystem::path& own) {
+  if (options.vae == "none") return {};
+  return options.vae.empty() ? own : std::filesystem::path(options.vae);
+}
+
+void add_vae(Parts& parts, const std::filesystem::path& folder) {
+  if (folder.empty()) return;
+  const DenoiserInfo& model = parts.model->info();
+  parts.vae = Autoencoder::load(folder, parts.model->device());
+  const AutoencoderConfig& config = parts.vae->config();
+  parts.summary.decodes = true;
+  parts.summary.image_size *= config.scale();
+  if (config.latent_channels == model.in_channels) return;
+  throw InputError(fmt::format(
+      "the VAE '{}' decodes latents of {} channels, but {} makes {}: give the VAE of that model, or "
+      "\"none\"",
+      folder.string(), config.latent_channels, model.architecture, model.in_channels));
+}
+
 const CachePolicy& policy_of(const Request& request) {
   static const ComputeAll compute_all;
   return request.cache ? *request.cache : compute_all;
@@ -98,16 +121,17 @@ std::unique_ptr<GraphSet> make_graphs(const Request& request, at::Device device)
 // One call of Pipeline::sample: its micro-batches, progress and numbers.
 class Run {
  public:
-  Run(const Denoiser& model, const FolderScheduler& scheduler, const Request& request,
-      const ProgressFunction& progress, std::stop_token stop)
-      : model_(model),
+  Run(const Parts& pipeline, const Request& request, const ProgressFunction& progress,
+      std::stop_token stop)
+      : model_(*pipeline.model),
+        vae_(pipeline.vae.get()),
         request_(request),
         progress_(progress),
         stop_(std::move(stop)),
-        prepared_(prepare(request, model.info(), scheduler)),
-        computed_by_unit_(static_cast<std::size_t>(2 * model.info().blocks), 0),
+        prepared_(prepare(request, model_.info(), pipeline.scheduler)),
+        computed_by_unit_(static_cast<std::size_t>(2 * model_.info().blocks), 0),
         plan_(policy_of(request).plan(shape())),
-        graphs_(make_graphs(request, model.device())),
+        graphs_(make_graphs(request, model_.device())),
         batch_size_(batch_size()) {}
 
   Result operator()() {
@@ -121,7 +145,7 @@ class Run {
     Result result;
     const auto all = at::cat(latents);
     result.latents = to_latents(all);
-    result.images = decode(all);
+    if (request_.pictures) result.images = decode(all);
     result.stats = stats();
     return result;
   }
@@ -166,10 +190,24 @@ class Run {
     for (std::int64_t i = 0; i < latents.size(0); ++i) {
       images.push_back({.label = prepared_.labels[static_cast<std::size_t>(i)],
                         .index = static_cast<int>(i),
-                        .bitmap = to_bitmap(latents[i])});
+                        .bitmap = to_bitmap(vae_ ? picture(latents, i) : latents[i])});
     }
     report(Phase::decode, 0);
     return images;
+  }
+
+  // One at a time: a picture's intermediate values take hundreds of times the latents' memory.
+  at::Tensor picture(const at::Tensor& latents, std::int64_t i) {
+    if (stop_.stop_requested()) {
+      throw Cancelled(fmt::format("cancelled before image {} of {} was decoded; nothing was written",
+                                  i + 1, latents.size(0)));
+    }
+    report(Phase::decode, 0);
+    auto pixels = vae_->decode(latents.narrow(0, i, 1))[0].cpu();
+    if (pixels.isfinite().all().item<bool>()) return pixels;
+    throw RunError(fmt::format("the VAE made NaN or infinity of the latents of image {}: they are no "
+                               "latents of its model, or its weights are damaged",
+                               i));
   }
 
   void report(Phase phase, int reused) {
@@ -228,6 +266,7 @@ class Run {
   }
 
   const Denoiser& model_;
+  const Autoencoder* vae_;  // or null
   const Request& request_;
   const ProgressFunction& progress_;
   std::stop_token stop_;
@@ -245,41 +284,49 @@ class Run {
 
 }  // namespace
 
+struct Pipeline::Impl {
+  Parts parts;
+};
+
 Pipeline Pipeline::load(const std::filesystem::path& model, const LoadOptions& options) {
-  std::shared_ptr<const Denoiser> loaded;
-  ClassNames class_names;
-  FolderScheduler scheduler;
+  Parts parts;
   with_our_errors(loading_advice, [&] {
     const auto device = parse_device(options.device);
     auto source = open_dit(model, options.architecture, parse_weights(options.weights));
-    scheduler = read_scheduler(source, model);
-    class_names = std::move(source.class_names);
-    loaded = DiT::load(source.config, *source.weights, device, parse_dtype(options.dtype));
+    parts.scheduler = read_scheduler(source, model);
+    parts.class_names = std::move(source.class_names);
+    parts.model =
+        DiT::load(source.config, *source.weights, device, parse_dtype(options.dtype));
+    parts.summary = summarize(*parts.model);
+    if (parts.scheduler.config) parts.summary.scheduler = describe(*parts.scheduler.config);
+    add_vae(parts, vae_folder(options, source.vae));
   });
-  Pipeline pipeline(std::move(loaded));
-  auto impl = std::make_shared<Impl>(*pipeline.impl_);
-  impl->class_names = std::move(class_names);
-  impl->scheduler = std::move(scheduler);
-  if (impl->scheduler.config) impl->summary.scheduler = describe(*impl->scheduler.config);
-  pipeline.impl_ = std::move(impl);
+  Pipeline pipeline(parts.model);
+  pipeline.impl_ = std::make_shared<const Impl>(Impl{std::move(parts)});
   return pipeline;
 }
 
 Pipeline Pipeline::seeded(const std::string& architecture, std::uint64_t seed,
                           const LoadOptions& options) {
-  std::shared_ptr<const Denoiser> made;
+  Parts parts;
   with_our_errors(loading_advice, [&] {
     const auto device = parse_device(options.device);
     const auto config = dit_config(architecture);
-    made = DiT::load(config, seeded_dit_weights(config, seed), device, parse_dtype(options.dtype));
+    parts.model =
+        DiT::load(config, seeded_dit_weights(config, seed), device, parse_dtype(options.dtype));
+    parts.summary = summarize(*parts.model);
+    add_vae(parts, vae_folder(options, {}));
   });
-  return Pipeline(std::move(made));
+  Pipeline pipeline(parts.model);
+  pipeline.impl_ = std::make_shared<const Impl>(Impl{std::move(parts)});
+  return pipeline;
 }
 
 Pipeline::Pipeline(std::shared_ptr<const Denoiser> model) {
   if (!model) throw InputError("a pipeline needs a model, not a null pointer");
   auto summary = summarize(*model);
-  impl_ = std::make_shared<const Impl>(Impl{.model = std::move(model), .summary = std::move(summary)});
+  impl_ = std::make_shared<const Impl>(
+      Impl{{.model = std::move(model), .summary = std::move(summary)}});
 }
 
 Result Pipeline::sample(const Request& request, const ProgressFunction& progress,
@@ -288,21 +335,20 @@ Result Pipeline::sample(const Request& request, const ProgressFunction& progress
   const auto advice = fmt::format("try a batch size below {}", request.batch_size);
   with_our_errors(advice,
                   [&] {
-                    result = Run(*impl_->model, impl_->scheduler, request, progress,
-                                 std::move(stop))();
+                    result = Run(impl_->parts, request, progress, std::move(stop))();
                   });
   return result;
 }
 
 std::optional<CachePlan> Pipeline::plan(const Request& request) const {
-  const auto& info = impl_->model->info();
-  const auto prepared = prepare(request, info, impl_->scheduler);
+  const auto& info = impl_->parts.model->info();
+  const auto prepared = prepare(request, info, impl_->parts.scheduler);
   return policy_of(request).plan(run_shape(info.blocks, prepared.schedule, prepared.sampler,
                                            info.fingerprint, prepared.guidance));
 }
 
-const ModelSummary& Pipeline::summary() const { return impl_->summary; }
-const ClassNames& Pipeline::class_names() const { return impl_->class_names; }
-const ForwardCost& Pipeline::cost() const { return impl_->model->cost(); }
+const ModelSummary& Pipeline::summary() const { return impl_->parts.summary; }
+const ClassNames& Pipeline::class_names() const { return impl_->parts.class_names; }
+const ForwardCost& Pipeline::cost() const { return impl_->parts.model->cost(); }
 
 }  // namespace l2c

@@ -5,7 +5,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <stop_token>
 #include <string>
+#include <vector>
 
 #include "l2c/cache/policies.h"
 #include "l2c/core/error.h"
@@ -17,6 +23,7 @@
 #include "support/golden.h"
 #include "support/idx_files.h"
 #include "support/models.h"
+#include "support/vae.h"
 #include "tensors.h"
 
 namespace l2c {
@@ -212,6 +219,91 @@ TEST(Labels, ByName) {
   auto request = request_for(SamplerKind::ddim);
   request.labels = parse_labels({"goldfish", "4"}, pipeline.class_names());
   EXPECT_THAT(request.labels, testing::ElementsAre(1, 4));
+}
+
+std::filesystem::path folder_with_vae() {
+  auto folder = test::diffusers_folder();
+  test::write_tiny_vae(folder / "vae");
+  return folder;
+}
+
+TEST(FolderVae, MakesThePictures) {
+  const auto folder = folder_with_vae();
+  const auto pipeline = Pipeline::load(folder);
+  EXPECT_TRUE(pipeline.summary().decodes);
+  EXPECT_FALSE(pipeline.summary().makes_pixels);
+  EXPECT_EQ(pipeline.summary().image_size, 16);
+  auto request = request_for(SamplerKind::ddim);
+  request.steps = 3;
+  const auto result = pipeline.sample(request);
+  ASSERT_EQ(result.images.size(), 4U);
+  const auto pixels = Autoencoder::load(folder / "vae")->decode(to_tensor(result.latents));
+  for (std::size_t i = 0; i < result.images.size(); ++i) {
+    const io::Bitmap& bitmap = result.images[i].bitmap;
+    ASSERT_EQ((std::vector{bitmap.width, bitmap.height, bitmap.channels}),
+              (std::vector{16, 16, 3}));
+    const auto bytes = (pixels[static_cast<std::int64_t>(i)] * 127.5 + 128)
+                           .clamp(0, 255)
+                           .to(at::kByte)
+                           .permute({1, 2, 0})
+                           .contiguous();
+    const auto made = at::tensor(at::ArrayRef<std::uint8_t>(bitmap.pixels)).view_as(bytes);
+    // Decoded one at a time: sums may be rounded otherwise.
+    EXPECT_LE((made.to(at::kInt) - bytes.to(at::kInt)).abs().max().item<int>(), 1) << i;
+  }
+  EXPECT_EQ(result.latents.shape[2], 8);
+}
+
+TEST(FolderVae, AnotherOneOrNone) {
+  const auto folder = folder_with_vae();
+  EXPECT_FALSE(Pipeline::load(folder, {.vae = "none"}).summary().decodes);
+  const auto model = test::data("dit_tiny/weights.safetensors");
+  const auto vae = (folder / "vae").string();
+  EXPECT_EQ(Pipeline::load(model, {.vae = vae}).summary().image_size, 16);
+  EXPECT_EQ(Pipeline::load(model).summary().image_size, 8);
+  const auto config = test::data("dit_tiny/config.json").string();
+  EXPECT_TRUE(Pipeline::seeded(config, 1, {.vae = vae}).summary().decodes);
+}
+
+TEST(FolderVae, RunsOnlyForPictures) {
+  const auto pipeline = Pipeline::load(folder_with_vae());
+  auto request = request_for(SamplerKind::ddim);
+  request.steps = 2;
+  request.pictures = false;
+  int decodes = 0;
+  const auto count = [&](const Progress& progress) { decodes += progress.phase == Phase::decode; };
+  EXPECT_TRUE(pipeline.sample(request, count).images.empty());
+  EXPECT_EQ(decodes, 0);
+  request.pictures = true;
+  EXPECT_EQ(pipeline.sample(request, count).images.size(), 4U);
+  EXPECT_EQ(decodes, 5);
+}
+
+TEST(FolderVae, StopsBetweenPictures) {
+  const auto pipeline = Pipeline::load(folder_with_vae());
+  auto request = request_for(SamplerKind::ddim);
+  request.steps = 2;
+  std::stop_source stop;
+  const auto at_the_second = [&, seen = 0](const Progress& progress) mutable {
+    if (progress.phase == Phase::decode && ++seen == 2) stop.request_stop();
+  };
+  EXPECT_THAT([&] { (void)pipeline.sample(request, at_the_second, stop.get_token()); },
+              ThrowsMessage<Cancelled>(HasSubstr("before image 3 of 4 was decoded")));
+}
+
+TEST(FolderVae, OneOfAnotherModel) {
+  const auto folder = folder_with_vae();
+  const auto demo = test::demo_model();  // of pixels
+  EXPECT_THAT([&] { (void)Pipeline::load(demo, {.vae = (folder / "vae").string()}); },
+              ThrowsMessage<InputError>(AllOf(HasSubstr("latents of 4 channels"),
+                                              HasSubstr("makes 1"), HasSubstr("\"none\""))));
+  auto tensors = test::tiny_vae_weights();
+  tensors.at("decoder.conv_out.bias").fill_(std::numeric_limits<float>::quiet_NaN());
+  io::write_safetensors(folder / "vae/diffusion_pytorch_model.safetensors", tensors);
+  auto request = request_for(SamplerKind::ddim);
+  request.steps = 1;
+  EXPECT_THAT([&] { (void)Pipeline::load(folder).sample(request); },
+              ThrowsMessage<RunError>(HasSubstr("the VAE made NaN or infinity")));
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ namespace l2c::cli {
 struct PipelineOptions {
   std::string model;
   std::string init;
-  LoadOptions load;  // --dtype is not among the options below
+  LoadOptions load{.vae = "none"};  // --dtype and --vae are not among the options below
 };
 // --model, --init, --arch, --weights and --device.
 void add_pipeline_options(CLI::App& app, PipelineOptions& options);

@@ -73,6 +73,7 @@ Request make_request(const SampleOptions& options, const Cache& cache) {
   request.batch_size = options.batch_size;
   request.memory_limit = static_cast<std::int64_t>(options.memory_limit);
   request.cuda_graphs = !options.no_cuda_graphs;
+  request.pictures = !options.out.empty();
   if (!options.initial_noise.empty()) request.initial_noise = read_noise(options.initial_noise);
   return request;
 }
@@ -90,6 +91,7 @@ void warm_up(const Pipeline& pipeline, const Request& request, const std::stop_t
   first.per_class =
       std::min(request.batch_size, request.per_class * static_cast<int>(request.labels.size()));
   first.steps = 1;
+  first.pictures = false;
   first.spacing.clear();
   first.cache = nullptr;
   first.initial_noise.reset();
@@ -138,6 +140,9 @@ nlohmann::ordered_json settings_json(const SampleOptions& options, const Cache& 
                               {"cuda_graphs", request.cuda_graphs},
                               {"threads", build_info().threads}};
   if (cache.router) json["threshold"] = cache.threshold;
+  if (pipeline.summary().decodes) {
+    json["vae"] = source.load.vae.empty() ? "the model's folder" : source.load.vae;
+  }
   return json;
 }
 
@@ -188,11 +193,12 @@ void sample(SampleOptions options) {
   const auto pipeline = open_pipeline(options.pipeline);
   request.labels = labels_of(options, pipeline);
   (void)pipeline.plan(request);  // a request that does not fit fails here, before any work
-  check_sheet_size(options, request, pipeline.summary().size);
-  if (!options.out.empty() && !pipeline.summary().makes_pixels) {
-    complain(
-        fmt::format("note: {}-channel latents need a decoder; {} will be a false-colour preview",
-                    pipeline.summary().channels, options.out));
+  check_sheet_size(options, request, pipeline.summary().image_size);
+  const auto& model = pipeline.summary();
+  if (!options.out.empty() && !model.makes_pixels && !model.decodes) {
+    complain(fmt::format("note: {}-channel latents need a decoder (--vae); {} will be a "
+                         "false-colour preview",
+                         model.channels, options.out));
   }
 
   std::optional<Result> full;
@@ -255,6 +261,10 @@ void add_sample(CLI::App& app) {
   auto* command = app.add_subcommand("sample", "Make images.");
   auto options = std::make_shared<SampleOptions>();
   add_pipeline_options(*command, options->pipeline);
+  options->pipeline.load.vae.clear();
+  command->add_option("--vae", options->pipeline.load.vae,
+                      "folder of a Diffusers AutoencoderKL that makes pictures of latents, or none "
+                      "(default: the vae/ of the model's Diffusers folder)");
   add_speed_options(*command, *options);
   add_cache_options(*command, options->cache);
   add_step_options(*command, options->step, /*folder=*/true);

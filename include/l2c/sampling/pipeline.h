@@ -23,6 +23,9 @@ struct LoadOptions {
   // Of the products and of what the cache keeps: "fp32", or "bf16" (faster, half the memory; sums,
   // residual stream, norms, embeddings and sampler stay fp32).
   std::string dtype = "fp32";
+  // What makes pictures of latents: the folder of a Diffusers AutoencoderKL; "none"; or empty: the
+  // vae/ of the model's Diffusers folder, if it has one. Always fp32.
+  std::string vae{};
 };
 
 // What is loaded; see DenoiserInfo for the fields' meaning.
@@ -36,6 +39,9 @@ struct ModelSummary {
   std::string dtype;  // of products and kept branches: "fp32" or "bf16"
   bool can_be_guided = false;
   bool makes_pixels = false;  // 1 or 3 channels in [-1, 1]; otherwise latents
+  // Height and width of the pictures: with a VAE, larger than the latents.
+  int image_size = 0;
+  bool decodes = false;  // there is a VAE
   std::string scheduler{};  // for SamplerKind::folder: "DDIMScheduler, leading"; empty: there is none
 };
 

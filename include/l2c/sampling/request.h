@@ -39,11 +39,14 @@ struct Request {
   double guidance = 4;  // classifier-free guidance scale; 1: off
   GuidanceChannels guidance_channels = GuidanceChannels::three;
   int batch_size = 16;  // images at a time
-  // Bytes that a micro-batch may take beside the weights; fewer images at a time where they would
+  // Bytes that a micro-batch may take beside the weights (a VAE's decoding, one image at a time, not
+  // counted); fewer images at a time where they would
   // take more. 0: no limit.
   std::int64_t memory_limit = 0;
   // What to reuse; null: compute everything.
   std::shared_ptr<const CachePolicy> cache;
+  // Whether to make Result::images. Without, the VAE does not run.
+  bool pictures = true;
   // On a GPU: whether the model calls of a run with a plan are recorded as CUDA graphs and
   // repeated. No effect on the CPU, nor on what is sampled.
   bool cuda_graphs = true;
@@ -86,8 +89,9 @@ struct Image {
 
 struct Result {
   Latents latents;  // [images, C, S, S], as the sampler left them
-  // One an image. Pixel models (1 or 3 channels in [-1, 1]) give the picture; of latents, which
-  // need a decoder, a false-colour preview: the first three channels, each image on its own scale.
+  // One an image, none without Request::pictures. Pixel models (1 or 3 channels in [-1, 1]) give the
+  // picture, and so do latents with a VAE; without one, latents give a false-colour preview: the
+  // first three channels, each image on its own scale.
   std::vector<Image> images;
   RunStats stats;
 };
