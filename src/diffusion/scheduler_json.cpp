@@ -21,7 +21,9 @@ using Json = nlohmann::json;
 constexpr int most_train_timesteps = 100'000;
 constexpr std::size_t longest_shown = 80;
 
+// Lists and objects by their kind only: dump() calls itself for each level of foreign nesting.
 std::string shown(const Json& json) {
+  if (json.is_structured()) return json.is_array() ? "a list" : "an object";
   return one_line(json.dump(-1, ' ', false, Json::error_handler_t::replace), longest_shown);
 }
 

@@ -12,6 +12,7 @@
 
 #include "l2c/core/error.h"
 #include "l2c/core/words.h"
+#include "l2c/io/file.h"
 #include "l2c/io/safetensors.h"
 
 namespace l2c::io {
@@ -21,22 +22,14 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-constexpr std::size_t most_index_bytes = std::size_t{64} << 20;
 constexpr std::size_t longest_shown = 200;
 
 // The names of tensors by the file that they lie in.
 using ShardMap = std::map<std::string, std::set<std::string>>;
 
 Json parse_index(const fs::path& index) {
-  const auto file = MappedFile::open(index);
-  const auto bytes = file->bytes();
-  if (bytes.size() > most_index_bytes) {
-    throw InputError(fmt::format("'{}' has {} bytes: an index of shards has at most {}",
-                                 index.string(), bytes.size(), most_index_bytes));
-  }
-  const auto* const text = reinterpret_cast<const char*>(bytes.data());
   try {
-    return Json::parse(text, text + bytes.size());
+    return Json::parse(read_text(index, most_json_bytes));
   } catch (const Json::exception& error) {
     throw InputError(fmt::format("'{}' is no index of shards: not JSON: {}", index.string(),
                                  one_line(error.what(), longest_shown)));
@@ -65,7 +58,9 @@ ShardMap read_map(const fs::path& index) {
           "'{}' says that tensor {} lies in {}: expected the name of a file in the same folder; "
           "other paths are not followed",
           index.string(), one_line(tensor, longest_shown),
-          one_line(file.dump(-1, ' ', false, Json::error_handler_t::replace), longest_shown)));
+          file.is_string() ? fmt::format("'{}'", one_line(file.get_ref<const std::string&>(),
+                                                          longest_shown))
+                           : std::string(file.type_name())));
     }
     shards[file.get<std::string>()].insert(tensor);
   }

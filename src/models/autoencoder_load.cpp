@@ -31,8 +31,7 @@ constexpr std::size_t longest_shown = 80;
                          std::string_view expected) {
   throw InputError(fmt::format(
       "{}: {} is {}; supported is {}: give another VAE, or none and keep the latents", where, field,
-      one_line(actual.dump(-1, ' ', false, Json::error_handler_t::replace), longest_shown),
-      expected));
+      shown(actual), expected));
 }
 
 void check_class(const JsonFields& fields, std::string_view where) {
@@ -48,7 +47,7 @@ void check_kind(const Json& object, const JsonFields& fields, std::string_view w
   for (const char* field : {"shift_factor", "latents_mean", "latents_std"}) {
     if (fields.has(field)) refuse(where, field, object[field], "null");
   }
-  if (object.value("act_fn", Json("silu")) != "silu") {
+  if (object.contains("act_fn") && object["act_fn"] != "silu") {
     refuse(where, "act_fn", object["act_fn"], "silu");
   }
   if (!object.contains("up_block_types")) return;
@@ -58,7 +57,9 @@ void check_kind(const Json& object, const JsonFields& fields, std::string_view w
 }
 
 std::vector<int> read_channels(const Json& object, std::string_view where) {
-  const Json channels = object.value("block_out_channels", Json());
+  const Json missing;
+  const Json& channels =
+      object.contains("block_out_channels") ? object["block_out_channels"] : missing;
   std::vector<int> result;
   const bool is_list = channels.is_array() && !channels.empty() && channels.size() <= most_levels;
   for (std::size_t i = 0; is_list && i < channels.size(); ++i) {
@@ -199,7 +200,7 @@ std::shared_ptr<const Autoencoder> Autoencoder::load(const fs::path& folder, at:
   const c10::InferenceMode no_inference(false);
   const at::NoGradGuard no_grad;
   const fs::path path = folder / "config.json";
-  AutoencoderConfig config = autoencoder_config_from_json(io::read_text(path), path.string());
+  AutoencoderConfig config = autoencoder_config_from_json(io::read_text(path, io::most_json_bytes), path.string());
   const auto checkpoint = io::open_checkpoint(find_diffusers_weights(folder));
   const StoredWeights stored(decoder_tensors(checkpoint), checkpoint.path.string());
   const ShapeMap shapes = decoder_shapes(config);

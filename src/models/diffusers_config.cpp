@@ -64,7 +64,7 @@ void check_kind(const Json& object, const JsonFields& fields, std::string_view w
     if (value != flag.value) refuse(where, flag.name, value ? "true" : "false", fmt::format("{}", flag.value));
   }
   for (const char* name : absent) {
-    if (fields.has(name)) refuse(where, name, object[name].dump(), "null");
+    if (fields.has(name)) refuse(where, name, shown(object[name]), "null");
   }
 }
 

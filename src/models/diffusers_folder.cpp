@@ -58,7 +58,7 @@ ClassNames read_names(const Json& object, const std::string& where) {
 Json read_index(const fs::path& path) {
   const std::string where = path.string();
   Json object =
-      parse_json_object(io::read_text(path), where, R"({"_class_name": "DiTPipeline", ...})");
+      parse_json_object(io::read_text(path, io::most_json_bytes), where, R"({"_class_name": "DiTPipeline", ...})");
   const JsonFields fields(object, where);
   std::string name;
   fields.read("_class_name", name);
@@ -103,7 +103,7 @@ DiffusersFiles find_diffusers(const fs::path& folder) {
                                                : "transformer/config.json"));
   }
   // Before the weights are looked for: another model's folder should be called that.
-  (void)diffusers_config(io::read_text(files.config), files.config.string());
+  (void)diffusers_config(io::read_text(files.config, io::most_json_bytes), files.config.string());
   files.weights = find_diffusers_weights(transformer);
   return files;
 }

@@ -74,7 +74,7 @@ DiTConfig dit_config(const std::string& name_or_file) {
   // A preset wins over a file of its name ("DiT-XL/2" is a path, too).
   if (std::ranges::find(names, name_or_file) == names.end() &&
       (path.extension() == ".json" || std::filesystem::exists(path, ignored))) {
-    return dit_config_from_json(io::read_text(path), name_or_file);
+    return dit_config_from_json(io::read_text(path, io::most_json_bytes), name_or_file);
   }
   try {
     return dit_preset(name_or_file);

@@ -17,13 +17,16 @@ using Json = nlohmann::json;
 
 [[noreturn]] void wrong_type(std::string_view where, const char* field, const char* expected,
                              const Json& actual) {
-  constexpr std::size_t longest = 200;
-  throw InputError(fmt::format(
-      "{}: {} must be {}, not {}", where, field, expected,
-      one_line(actual.dump(-1, ' ', false, Json::error_handler_t::replace), longest)));
+  throw InputError(fmt::format("{}: {} must be {}, not {}", where, field, expected, shown(actual)));
 }
 
 }  // namespace
+
+std::string shown(const Json& json) {
+  constexpr std::size_t longest = 80;
+  if (json.is_structured()) return json.is_array() ? "a list" : "an object";
+  return one_line(json.dump(-1, ' ', false, Json::error_handler_t::replace), longest);
+}
 
 Json parse_json_object(std::string_view text, std::string_view where, std::string_view example) {
   Json json;

@@ -1,4 +1,7 @@
 // Reading a configuration's JSON object field by field. Private to models.
+//
+// Foreign JSON may be nested a million deep. Parsing and dropping it is no matter, but copying and
+// dump() call themselves for each level: nothing here does either with a list or an object.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -10,6 +13,9 @@ namespace l2c {
 // Throws InputError, which starts with `where`: not JSON, or not an object, "like `example`".
 nlohmann::json parse_json_object(std::string_view text, std::string_view where,
                                  std::string_view example);
+
+// A value for a message: lists and objects by their kind only.
+std::string shown(const nlohmann::json& json);
 
 // Sets a value when the object has the field. Throws InputError naming `where`, field, expected
 // type and what is there.

@@ -146,6 +146,8 @@ TEST(SchedulerConfigJson, WhatIsNotSupportedIsNamed) {
   refused(ddim + R"("num_train_timesteps": 4000000000)", "num_train_timesteps is 4000000000");
   refused(ddim + R"("steps_offset": -1)", "steps_offset is -1");
   refused(ddim + R"("clip_sample": 1)", "clip_sample is 1; supported is true or false");
+  const std::string deep(200000, '[');
+  refused(ddim + "\"beta_end\": " + deep + std::string(deep.size(), ']'), "beta_end is a list");
   refused(dpm + R"("algorithm_type": "sde-dpmsolver++")", "algorithm_type");
   refused(dpm + R"("solver_order": 3)", "solver_order is 3");
   refused(dpm + R"("use_karras_sigmas": true)", "use_karras_sigmas is true");

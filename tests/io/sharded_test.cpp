@@ -92,6 +92,14 @@ TEST(Sharded, WhatIsNoIndex) {
   expect_refused(index, HasSubstr("tensor a lies in 3"));
 }
 
+TEST(Sharded, DeepNestingIsRefusedNotFollowed) {
+  constexpr std::size_t depth = 200000;
+  const std::string deep = std::string(depth, '[') + std::string(depth, ']');
+  expect_refused(index_of("\"a\": " + deep), HasSubstr("tensor a lies in array"));
+  const auto large = index_of(std::string(2'000'000, ' '));
+  expect_refused(large, HasSubstr("larger than 1 MB"));
+}
+
 TEST(Sharded, ADamagedShardIsNamed) {
   const auto index = index_of(R"("a": "1.safetensors", "b": "2.safetensors")");
   write_bytes(index.parent_path() / "2.safetensors", "no such thing");

@@ -219,6 +219,28 @@ TEST(DiffusersConfig, WhatTheOfficialDiTDoesNotHave) {
   refused("{", "", HasSubstr("not JSON"));
 }
 
+// Neither copied nor printed: both would call themselves once a level.
+TEST(DiffusersConfig, DeepNestingIsRefusedNotFollowed) {
+  constexpr std::size_t depth = 200000;
+  const std::string deep = std::string(depth, '[') + std::string(depth, ']');
+  for (const std::string field : {"num_layers", "num_vector_embeds", "cross_attention_dim"}) {
+    const auto folder = test::diffusers_folder();
+    test::replace_in(folder / "transformer/config.json", "\"dropout\"",
+                     fmt::format("\"{}\": {}, \"dropout\"", field, deep));
+    test::replace_in(folder / "transformer/config.json", "\"num_layers\": 4,", "");
+    expect_refused(folder, AllOf(HasSubstr(field), HasSubstr("a list")));
+  }
+  const auto folder = test::diffusers_folder();
+  test::replace_in(folder / "model_index.json", "\"cardigan\"", deep);
+  expect_refused(folder, HasSubstr("id2label names class 9 by something that is no text"));
+}
+
+TEST(DiffusersConfig, LargeFilesAreNotParsed) {
+  const auto folder = test::diffusers_folder();
+  test::write_file(folder / "transformer/config.json", std::string(std::size_t{3} << 19, ' '));
+  expect_refused(folder, AllOf(HasSubstr("config.json"), HasSubstr("larger than 1 MB")));
+}
+
 TEST(DiffusersConfig, NullsOfPublishedFilesAreNothing) {
   const auto folder = test::diffusers_folder();
   test::replace_in(folder / "transformer/config.json", "\"dropout\"",
@@ -242,7 +264,8 @@ TEST(DiffusersFolder, MissingParts) {
   fs::remove(test::transformer_weights(folder));
   expect_refused(folder, AllOf(HasSubstr((folder / "transformer").string()),
                                HasSubstr("holds no weights"),
-                               HasSubstr("diffusion_pytorch_model.safetensors.index.json")));
+                               HasSubstr("expected diffusion_pytorch_model.safetensors, "
+                                         ".safetensors.index.json or .bin")));
   folder = test::diffusers_folder();
   fs::remove(folder / "transformer/config.json");
   expect_refused(folder, HasSubstr("a folder without transformer/config.json"));

@@ -154,7 +154,7 @@ bool is_diffusers_file(const std::string& path) {
 // A scheduler that can't be used here is no fault of the folder.
 std::string scheduler_text(const std::filesystem::path& path) {
   try {
-    return describe(scheduler_config_from_json(io::read_text(path), path.string()));
+    return describe(scheduler_config_from_json(io::read_text(path, io::most_json_bytes), path.string()));
   } catch (const InputError& error) {
     return fmt::format("not usable here: {}", error.what());
   }
