@@ -57,9 +57,10 @@ std::vector<int> timesteps_of(const SchedulerConfig& config, int steps) {
   for (int k = 0; k < steps; ++k) timesteps.push_back(timestep(config, k, steps));
   const bool apart = std::ranges::adjacent_find(timesteps, std::less_equal<>()) == timesteps.end();
   if (!apart || timesteps.back() < 0) {
-    throw InputError(fmt::format("{} steps are more than the folder's scheduler ({}) can tell "
-                                 "apart of {}: give fewer",
-                                 steps, describe(config), config.num_train_timesteps));
+    throw InputError(
+        fmt::format("{} steps are more than the folder's scheduler ({}) can tell "
+                    "apart of {}: give fewer",
+                    steps, describe(config), config.num_train_timesteps));
   }
   if (timesteps.front() >= config.num_train_timesteps) {
     throw InputError(fmt::format(
@@ -114,8 +115,7 @@ Schedule SchedulerRun::schedule() const {
 
 SchedulerRun plan_scheduler(const SchedulerConfig& config, int steps) {
   if (steps < 1 || steps > config.num_train_timesteps) {
-    throw InputError(
-        fmt::format("{} steps: give 1 to {}", steps, config.num_train_timesteps));
+    throw InputError(fmt::format("{} steps: give 1 to {}", steps, config.num_train_timesteps));
   }
   SchedulerRun run{.config = config,
                    .timesteps = timesteps_of(config, steps),
@@ -135,9 +135,10 @@ SchedulerRun plan_scheduler(const SchedulerConfig& config, int steps) {
 StepResult SchedulerSteps::step(int evaluation, const at::Tensor& x, const at::Tensor& model_output,
                                 double eta, const at::Tensor& noise) {
   if (evaluation != next_ || evaluation >= run_.steps()) {
-    throw Error(fmt::format("step {} of a scheduler with {} steps was asked for, but step {} is "
-                            "next",
-                            evaluation, run_.steps(), next_));
+    throw Error(
+        fmt::format("step {} of a scheduler with {} steps was asked for, but step {} is "
+                    "next",
+                    evaluation, run_.steps(), next_));
   }
   const auto k = static_cast<std::size_t>(next_++);
   const at::Tensor epsilon = epsilon_of(x, model_output);
@@ -153,9 +154,10 @@ StepResult SchedulerSteps::ddim(std::size_t k, const at::Tensor& x, const at::Te
   const float deviation = static_cast<float>(eta) * std::sqrt(variance);
   const float rest = 1 - after - deviation * deviation;
   if (!(rest >= 0)) {
-    throw InputError(fmt::format("eta {} adds more noise than step {} of the folder's scheduler "
-                                 "({}) has room for; use 0 to 1",
-                                 eta, k + 1, describe(run_.config)));
+    throw InputError(
+        fmt::format("eta {} adds more noise than step {} of the folder's scheduler "
+                    "({}) has room for; use 0 to 1",
+                    eta, k + 1, describe(run_.config)));
   }
   at::Tensor xstart = at::sub(x, epsilon * std::sqrt(1 - now)).div_(std::sqrt(now));
   if (run_.config.clip_sample) {
@@ -178,21 +180,19 @@ StepResult SchedulerSteps::multistep(std::size_t k, const at::Tensor& x,
   const Level after(run_.sigmas[k + 1]);
   constexpr int few_steps = 15;
   const bool last = static_cast<int>(k) + 1 == run_.steps();
-  const bool first_order =
-      config.solver_order == 1 || !last_xstart_.defined() ||
-      (last && (config.euler_at_final || config.final_sigma_zero ||
-                (config.lower_order_final && run_.steps() < few_steps)));
+  const bool first_order = config.solver_order == 1 || !last_xstart_.defined() ||
+                           (last && (config.euler_at_final || config.final_sigma_zero ||
+                                     (config.lower_order_final && run_.steps() < few_steps)));
   at::Tensor xstart = at::sub(x, epsilon * now.sigma).div_(now.alpha);
   const float h = after.lambda - now.lambda;  // infinite when nothing is left of the noise
   const float decay = std::exp(-h) - 1;
-  at::Tensor sample =
-      (x * (after.sigma / now.sigma)).sub_(xstart * (after.alpha * decay));
+  at::Tensor sample = (x * (after.sigma / now.sigma)).sub_(xstart * (after.alpha * decay));
   if (!first_order) {
     const Level before(run_.sigmas[k - 1]);
     const float ratio = (now.lambda - before.lambda) / h;
     const at::Tensor slope = at::sub(xstart, last_xstart_).mul_(1 / ratio);
-    const float weight = config.midpoint ? -0.5F * (after.alpha * decay)
-                                         : after.alpha * (decay / h + 1);
+    const float weight =
+        config.midpoint ? -0.5F * (after.alpha * decay) : after.alpha * (decay / h + 1);
     sample.add_(slope * weight);
   }
   last_xstart_ = xstart;

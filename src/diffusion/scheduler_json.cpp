@@ -133,8 +133,8 @@ void read_betas(const Reader& reader, SchedulerConfig& config) {
   config.scaled_linear = reader.choice("beta_schedule", {"linear", "scaled_linear"}) == 1;
   reader.read("steps_offset", config.steps_offset, 0, config.num_train_timesteps);
   (void)reader.choice("prediction_type", {"epsilon"});
-  const auto absent = config.kind == SchedulerKind::ddim ? TimestepSpacing::leading
-                                                         : TimestepSpacing::linspace;
+  const auto absent =
+      config.kind == SchedulerKind::ddim ? TimestepSpacing::leading : TimestepSpacing::linspace;
   config.timestep_spacing = static_cast<TimestepSpacing>(reader.choice(
       "timestep_spacing", {"leading", "linspace", "trailing"}, static_cast<std::size_t>(absent)));
   for (const char* field : {"trained_betas", "thresholding", "rescale_betas_zero_snr"}) {
@@ -163,8 +163,8 @@ SchedulerConfig scheduler_config_from_json(std::string_view json, std::string_vi
   const Reader reader(object, where);
   SchedulerConfig config;
   if (reader.find("_class_name") == nullptr) {
-    throw InputError(fmt::format("{}: _class_name is missing: it says which scheduler this is",
-                                 where));
+    throw InputError(
+        fmt::format("{}: _class_name is missing: it says which scheduler this is", where));
   }
   config.kind = static_cast<SchedulerKind>(
       reader.choice("_class_name", {"DDIMScheduler", "DPMSolverMultistepScheduler"}));

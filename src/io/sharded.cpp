@@ -58,9 +58,9 @@ ShardMap read_map(const fs::path& index) {
           "'{}' says that tensor {} lies in {}: expected the name of a file in the same folder; "
           "other paths are not followed",
           index.string(), one_line(tensor, longest_shown),
-          file.is_string() ? fmt::format("'{}'", one_line(file.get_ref<const std::string&>(),
-                                                          longest_shown))
-                           : std::string(file.type_name())));
+          file.is_string()
+              ? fmt::format("'{}'", one_line(file.get_ref<const std::string&>(), longest_shown))
+              : std::string(file.type_name())));
     }
     shards[file.get<std::string>()].insert(tensor);
   }

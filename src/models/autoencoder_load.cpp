@@ -29,18 +29,19 @@ constexpr std::size_t longest_shown = 80;
 
 [[noreturn]] void refuse(std::string_view where, const char* field, const Json& actual,
                          std::string_view expected) {
-  throw InputError(fmt::format(
-      "{}: {} is {}; supported is {}: give another VAE, or none and keep the latents", where, field,
-      shown(actual), expected));
+  throw InputError(
+      fmt::format("{}: {} is {}; supported is {}: give another VAE, or none and keep the latents",
+                  where, field, shown(actual), expected));
 }
 
 void check_class(const JsonFields& fields, std::string_view where) {
   std::string name;
   fields.read("_class_name", name);
   if (name == "AutoencoderKL") return;
-  throw InputError(fmt::format("{}: _class_name is \"{}\", expected \"AutoencoderKL\": other VAEs "
-                               "can't be used",
-                               where, one_line(name, longest_shown)));
+  throw InputError(
+      fmt::format("{}: _class_name is \"{}\", expected \"AutoencoderKL\": other VAEs "
+                  "can't be used",
+                  where, one_line(name, longest_shown)));
 }
 
 void check_kind(const Json& object, const JsonFields& fields, std::string_view where) {
@@ -85,17 +86,18 @@ void check(const AutoencoderConfig& config, std::string_view where) {
   check_range(where, "layers_per_block", config.layers_per_block, most_layers);
   check_range(where, "norm_num_groups", config.norm_num_groups, largest_size);
   if (config.out_channels != 1 && config.out_channels != 3) {
-    throw InputError(fmt::format("{}: out_channels is {}; pictures have 1 or 3", where,
-                                 config.out_channels));
+    throw InputError(
+        fmt::format("{}: out_channels is {}; pictures have 1 or 3", where, config.out_channels));
   }
   if (!(config.scaling_factor > 0) || !std::isfinite(1 / config.scaling_factor)) {
-    throw InputError(
-        fmt::format("{}: scaling_factor is {}; expected a number above 0", where, config.scaling_factor));
+    throw InputError(fmt::format("{}: scaling_factor is {}; expected a number above 0", where,
+                                 config.scaling_factor));
   }
   for (const int channels : config.block_out_channels) {
     if (channels % config.norm_num_groups == 0) continue;
-    throw InputError(fmt::format("{}: {} of block_out_channels is no multiple of norm_num_groups {}",
-                                 where, channels, config.norm_num_groups));
+    throw InputError(
+        fmt::format("{}: {} of block_out_channels is no multiple of norm_num_groups {}", where,
+                    channels, config.norm_num_groups));
   }
 }
 
@@ -200,7 +202,8 @@ std::shared_ptr<const Autoencoder> Autoencoder::load(const fs::path& folder, at:
   const c10::InferenceMode no_inference(false);
   const at::NoGradGuard no_grad;
   const fs::path path = folder / "config.json";
-  AutoencoderConfig config = autoencoder_config_from_json(io::read_text(path, io::most_json_bytes), path.string());
+  AutoencoderConfig config =
+      autoencoder_config_from_json(io::read_text(path, io::most_json_bytes), path.string());
   const auto checkpoint = io::open_checkpoint(find_diffusers_weights(folder));
   const StoredWeights stored(decoder_tensors(checkpoint), checkpoint.path.string());
   const ShapeMap shapes = decoder_shapes(config);

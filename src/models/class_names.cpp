@@ -70,9 +70,8 @@ std::size_t edits(std::string_view a, std::string_view b) {
 std::size_t distance(const std::string& wanted, const std::string& name) {
   constexpr std::size_t shortest_part = 3;
   if (wanted.size() > longest_shown || name.size() > longest_shown) return wanted.size();
-  const auto& [part, whole] = std::minmax(wanted, name, [](const auto& a, const auto& b) {
-    return a.size() < b.size();
-  });
+  const auto& [part, whole] =
+      std::minmax(wanted, name, [](const auto& a, const auto& b) { return a.size() < b.size(); });
   if (part.size() >= shortest_part && whole.find(part) != std::string::npos) return 1;
   const std::size_t found = edits(wanted, name);
   return found <= 1 + wanted.size() / 4 ? found : wanted.size();
@@ -124,15 +123,17 @@ int ClassNames::label(std::string_view given) const {
     if (!of_all.empty()) break;
   }
   if (of_all.empty()) {
-    throw InputError(fmt::format("label \"{}\": no class has that name; {}", shown, nearest(lower)));
+    throw InputError(
+        fmt::format("label \"{}\": no class has that name; {}", shown, nearest(lower)));
   }
   std::vector<std::string> classes;
   for (const int label : of_all) {
     classes.push_back(fmt::format("{} ({})", label, one_line(text(label), longest_shown)));
   }
-  throw InputError(fmt::format("label \"{}\" is the name of several classes: give the number of "
-                               "the one you mean, {}",
-                               shown, fmt::join(classes, " or ")));
+  throw InputError(
+      fmt::format("label \"{}\" is the name of several classes: give the number of "
+                  "the one you mean, {}",
+                  shown, fmt::join(classes, " or ")));
 }
 
 std::string ClassNames::nearest(const std::string& lower) const {
@@ -147,8 +148,7 @@ std::string ClassNames::nearest(const std::string& lower) const {
   for (const auto& [edits, i, name] : found) {
     if (shown.size() == listed_at_most) break;
     if (!labels.insert(name->label).second) continue;
-    shown.push_back(
-        fmt::format("\"{}\" ({})", one_line(name->text, longest_shown), name->label));
+    shown.push_back(fmt::format("\"{}\" ({})", one_line(name->text, longest_shown), name->label));
   }
   const auto list = where_.empty() ? std::string() : fmt::format("; all are in {}", where_);
   if (!shown.empty()) {

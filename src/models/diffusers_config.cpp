@@ -29,7 +29,8 @@ struct Flag {
   bool value;
 };
 constexpr std::array flags{Flag{"attention_bias", true}, Flag{"norm_elementwise_affine", false},
-                           Flag{"only_cross_attention", false}, Flag{"double_self_attention", false},
+                           Flag{"only_cross_attention", false},
+                           Flag{"double_self_attention", false},
                            Flag{"use_linear_projection", false}};
 // Sizes of parts that the official DiT does not have.
 constexpr std::array absent{"num_vector_embeds", "cross_attention_dim", "caption_channels"};
@@ -61,7 +62,8 @@ void check_kind(const Json& object, const JsonFields& fields, std::string_view w
   for (const Flag& flag : flags) {
     bool value = flag.value;
     fields.read(flag.name, value);
-    if (value != flag.value) refuse(where, flag.name, value ? "true" : "false", fmt::format("{}", flag.value));
+    if (value != flag.value)
+      refuse(where, flag.name, value ? "true" : "false", fmt::format("{}", flag.value));
   }
   for (const char* name : absent) {
     if (fields.has(name)) refuse(where, name, shown(object[name]), "null");
@@ -70,8 +72,8 @@ void check_kind(const Json& object, const JsonFields& fields, std::string_view w
 
 int need(const JsonFields& fields, const char* field, std::string_view where) {
   if (!fields.has(field)) {
-    throw InputError(fmt::format("{}: {} is missing: the file is incomplete, download it again",
-                                 where, field));
+    throw InputError(
+        fmt::format("{}: {} is missing: the file is incomplete, download it again", where, field));
   }
   int value = 0;
   fields.read(field, value);
@@ -97,7 +99,8 @@ bool learns_sigma(const JsonFields& fields, int in_channels, std::string_view wh
   if (out == in_channels) return false;
   if (out == std::int64_t{2} * in_channels) return true;
   throw InputError(fmt::format("{}: out_channels is {} for in_channels {}; a DiT has {} or {}",
-                               where, out, in_channels, in_channels, std::int64_t{2} * in_channels));
+                               where, out, in_channels, in_channels,
+                               std::int64_t{2} * in_channels));
 }
 
 }  // namespace

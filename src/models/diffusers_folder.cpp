@@ -46,8 +46,8 @@ ClassNames read_names(const Json& object, const std::string& where) {
   for (const auto& [key, name] : names.items()) {
     const int label = parse_label(key, where);
     if (!name.is_string()) {
-      throw InputError(fmt::format("{}: id2label names class {} by something that is no text",
-                                   where, label));
+      throw InputError(
+          fmt::format("{}: id2label names class {} by something that is no text", where, label));
     }
     texts[label] = name.get<std::string>();
   }
@@ -57,8 +57,8 @@ ClassNames read_names(const Json& object, const std::string& where) {
 // model_index.json, checked to be that of a DiT.
 Json read_index(const fs::path& path) {
   const std::string where = path.string();
-  Json object =
-      parse_json_object(io::read_text(path, io::most_json_bytes), where, R"({"_class_name": "DiTPipeline", ...})");
+  Json object = parse_json_object(io::read_text(path, io::most_json_bytes), where,
+                                  R"({"_class_name": "DiTPipeline", ...})");
   const JsonFields fields(object, where);
   std::string name;
   fields.read("_class_name", name);
@@ -77,10 +77,10 @@ fs::path find_diffusers_weights(const fs::path& folder) {
     const fs::path path = folder / fmt::format("{}{}", weights_stem, end);
     if (is_there(path)) return path;
   }
-  throw InputError(fmt::format("'{}' holds no weights: expected {}{}, {} or {} in it; download the "
-                               "folder again",
-                               folder.string(), weights_stem, weights_ends[0], weights_ends[1],
-                               weights_ends[2]));
+  throw InputError(fmt::format(
+      "'{}' holds no weights: expected {}{}, {} or {} in it; download the "
+      "folder again",
+      folder.string(), weights_stem, weights_ends[0], weights_ends[1], weights_ends[2]));
 }
 
 DiffusersFiles find_diffusers(const fs::path& folder) {
@@ -99,8 +99,8 @@ DiffusersFiles find_diffusers(const fs::path& folder) {
     throw InputError(fmt::format(
         "'{}' is a folder without {}: give a checkpoint's file, the folder of a Diffusers DiT "
         "pipeline (with model_index.json and transformer/config.json), or its transformer's folder",
-        folder.string(), transformer == folder ? "model_index.json or config.json"
-                                               : "transformer/config.json"));
+        folder.string(),
+        transformer == folder ? "model_index.json or config.json" : "transformer/config.json"));
   }
   // Before the weights are looked for: another model's folder should be called that.
   (void)diffusers_config(io::read_text(files.config, io::most_json_bytes), files.config.string());

@@ -27,7 +27,8 @@ DiTConfig config_for(const std::string& arch, const fs::path& weights, const fs:
         "JSON configuration or one of {}",
         weights.string(), fmt::join(dit_preset_names(), ", ")));
   }
-  const DiTConfig found = diffusers_config(io::read_text(config, io::most_json_bytes), config.string());
+  const DiTConfig found =
+      diffusers_config(io::read_text(config, io::most_json_bytes), config.string());
   if (arch.empty()) return found;
   const DiTConfig asked = dit_config(arch);
   if (asked == found) return found;

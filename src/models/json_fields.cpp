@@ -33,7 +33,7 @@ Json parse_json_object(std::string_view text, std::string_view where, std::strin
   try {
     json = Json::parse(text);
   } catch (const Json::exception& error) {  // out_of_range, too: 1e999 is not a number we can hold
-    throw InputError(fmt::format("{}: not JSON: {}", where, error.what()));
+    throw InputError(fmt::format("{}: not JSON: {}", where, one_line(error.what(), 400)));
   }
   if (!json.is_object()) {
     throw InputError(fmt::format("{}: a configuration is a JSON object, like {}", where, example));

@@ -80,8 +80,8 @@ FolderScheduler read_scheduler(const DiTSource& source, const std::filesystem::p
     return scheduler;
   }
   try {
-    scheduler.config =
-        scheduler_config_from_json(io::read_text(source.scheduler, io::most_json_bytes), source.scheduler.string());
+    scheduler.config = scheduler_config_from_json(
+        io::read_text(source.scheduler, io::most_json_bytes), source.scheduler.string());
   } catch (const InputError& error) {
     scheduler.problem = error.what();
   }
@@ -102,10 +102,11 @@ void add_vae(Parts& parts, const std::filesystem::path& folder) {
   parts.summary.decodes = true;
   parts.summary.image_size *= config.scale();
   if (config.latent_channels == model.in_channels) return;
-  throw InputError(fmt::format(
-      "the VAE '{}' decodes latents of {} channels, but {} makes {}: give the VAE of that model, or "
-      "\"none\"",
-      folder.string(), config.latent_channels, model.architecture, model.in_channels));
+  throw InputError(
+      fmt::format("the VAE '{}' decodes latents of {} channels, but {} makes {}: give the VAE of "
+                  "that model, or "
+                  "\"none\"",
+                  folder.string(), config.latent_channels, model.architecture, model.in_channels));
 }
 
 const CachePolicy& policy_of(const Request& request) {
@@ -199,15 +200,17 @@ class Run {
   // One at a time: a picture's intermediate values take hundreds of times the latents' memory.
   at::Tensor picture(const at::Tensor& latents, std::int64_t i) {
     if (stop_.stop_requested()) {
-      throw Cancelled(fmt::format("cancelled before image {} of {} was decoded; nothing was written",
-                                  i + 1, latents.size(0)));
+      throw Cancelled(
+          fmt::format("cancelled before image {} of {} was decoded; nothing was written", i + 1,
+                      latents.size(0)));
     }
     report(Phase::decode, 0);
     auto pixels = vae_->decode(latents.narrow(0, i, 1))[0].cpu();
     if (pixels.isfinite().all().item<bool>()) return pixels;
-    throw RunError(fmt::format("the VAE made NaN or infinity of the latents of image {}: they are no "
-                               "latents of its model, or its weights are damaged",
-                               i));
+    throw RunError(
+        fmt::format("the VAE made NaN or infinity of the latents of image {}: they are no "
+                    "latents of its model, or its weights are damaged",
+                    i));
   }
 
   void report(Phase phase, int reused) {
@@ -295,8 +298,7 @@ Pipeline Pipeline::load(const std::filesystem::path& model, const LoadOptions& o
     auto source = open_dit(model, options.architecture, parse_weights(options.weights));
     parts.scheduler = read_scheduler(source, model);
     parts.class_names = std::move(source.class_names);
-    parts.model =
-        DiT::load(source.config, *source.weights, device, parse_dtype(options.dtype));
+    parts.model = DiT::load(source.config, *source.weights, device, parse_dtype(options.dtype));
     parts.summary = summarize(*parts.model);
     if (parts.scheduler.config) parts.summary.scheduler = describe(*parts.scheduler.config);
     add_vae(parts, vae_folder(options, source.vae));
@@ -334,9 +336,7 @@ Result Pipeline::sample(const Request& request, const ProgressFunction& progress
   Result result;
   const auto advice = fmt::format("try a batch size below {}", request.batch_size);
   with_our_errors(advice,
-                  [&] {
-                    result = Run(impl_->parts, request, progress, std::move(stop))();
-                  });
+                  [&] { result = Run(impl_->parts, request, progress, std::move(stop))(); });
   return result;
 }
 

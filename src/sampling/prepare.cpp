@@ -63,8 +63,9 @@ SchedulerRun folder_run(const Request& request, const FolderScheduler& scheduler
                     request.spacing));
   }
   if (request.eta != 0 && scheduler.config->kind != SchedulerKind::ddim) {
-    throw InputError(fmt::format("eta belongs to DDIM: leave it at 0 for the folder's scheduler ({})",
-                                 describe(*scheduler.config)));
+    throw InputError(
+        fmt::format("eta belongs to DDIM: leave it at 0 for the folder's scheduler ({})",
+                    describe(*scheduler.config)));
   }
   return plan_scheduler(*scheduler.config, request.steps.value_or(default_steps));
 }

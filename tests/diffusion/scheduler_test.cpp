@@ -43,13 +43,14 @@ TEST_P(SchedulerGolden, TimestepsAndEveryStep) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Golden, SchedulerGolden,
-    testing::Values("ddim_leading", "ddim_leading_7", "ddim_defaults", "ddim_offset",
-                    "ddim_trailing", "ddim_linspace_eta", "ddim_scaled", "dpm_defaults", "dpm_few",
-                    "dpm_one", "dpm_leading_heun", "dpm_trailing_sigma_min", "dpm_sigma_min_few",
-                    "dpm_sigma_min_euler", "dpm_sigma_min_no_lower", "dpm_order_1"),
-    [](const auto& param) { return param.param; });
+INSTANTIATE_TEST_SUITE_P(Golden, SchedulerGolden,
+                         testing::Values("ddim_leading", "ddim_leading_7", "ddim_defaults",
+                                         "ddim_offset", "ddim_trailing", "ddim_linspace_eta",
+                                         "ddim_scaled", "dpm_defaults", "dpm_few", "dpm_one",
+                                         "dpm_leading_heun", "dpm_trailing_sigma_min",
+                                         "dpm_sigma_min_few", "dpm_sigma_min_euler",
+                                         "dpm_sigma_min_no_lower", "dpm_order_1"),
+                         [](const auto& param) { return param.param; });
 
 SchedulerConfig ddim() { return {.clip_sample = false}; }
 
@@ -68,7 +69,8 @@ TEST(Scheduler, TheVarianceIsNotUsed) {
   const auto x = at::ones({1, 2, 2, 2});
   const auto both = at::arange(16, at::kFloat).view({1, 4, 2, 2});
   SchedulerSteps a(run), b(run);
-  test::expect_equal(a.step(0, x, both).sample, b.step(0, x, both.narrow(1, 0, 2)).sample, "sample");
+  test::expect_equal(a.step(0, x, both).sample, b.step(0, x, both.narrow(1, 0, 2)).sample,
+                     "sample");
 }
 
 TEST(Scheduler, StepsOutOfOrder) {
@@ -79,8 +81,11 @@ TEST(Scheduler, StepsOutOfOrder) {
   steps.step(0, x, x);
   steps.step(1, x, x);
   EXPECT_THROW(steps.step(2, x, x), Error);
-  EXPECT_THAT([&] { SchedulerSteps(run).step(0, x, at::zeros({1, 3, 2, 2})); },
-              ThrowsMessage<InputError>(AllOf(HasSubstr("[1, 3, 2, 2]"), HasSubstr("[1, 1, 2, 2]"))));
+  EXPECT_THAT(
+      [&] {
+        SchedulerSteps(run).step(0, x, at::zeros({1, 3, 2, 2}));
+      },
+      ThrowsMessage<InputError>(AllOf(HasSubstr("[1, 3, 2, 2]"), HasSubstr("[1, 1, 2, 2]"))));
 }
 
 TEST(Scheduler, StepsThatDoNotFit) {

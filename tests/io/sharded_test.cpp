@@ -83,8 +83,8 @@ TEST(Sharded, PathsThatLeaveTheFolderAreNotFollowed) {
 
 TEST(Sharded, WhatIsNoIndex) {
   const auto index = scratch() / "model.safetensors.index.json";
-  for (const char* text : {"", "{", "[]", "7", "{}", R"({"weight_map": []})", R"({"weight_map": {}})",
-                           R"({"weight_map": null})"}) {
+  for (const char* text : {"", "{", "[]", "7", "{}", R"({"weight_map": []})",
+                           R"({"weight_map": {}})", R"({"weight_map": null})"}) {
     write_bytes(index, text);
     expect_refused(index, HasSubstr("no index of shards"));
   }
@@ -103,8 +103,7 @@ TEST(Sharded, DeepNestingIsRefusedNotFollowed) {
 TEST(Sharded, ADamagedShardIsNamed) {
   const auto index = index_of(R"("a": "1.safetensors", "b": "2.safetensors")");
   write_bytes(index.parent_path() / "2.safetensors", "no such thing");
-  EXPECT_THAT([&] { open_sharded(index); },
-              ThrowsMessage<InputError>(HasSubstr("2.safetensors")));
+  EXPECT_THAT([&] { open_sharded(index); }, ThrowsMessage<InputError>(HasSubstr("2.safetensors")));
 }
 
 TEST(Sharded, MessagesHoldNoControlCharacters) {

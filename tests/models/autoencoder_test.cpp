@@ -52,8 +52,9 @@ TEST(Vae, NamesOfOlderFiles) {
   io::TensorMap tensors;
   for (const auto& [name, tensor] : test::tiny_vae_weights()) {
     std::string old = name;
-    for (const auto& [now, then] : {std::pair{"to_q", "query"}, std::pair{"to_k", "key"},
-                                    std::pair{"to_v", "value"}, std::pair{"to_out.0", "proj_attn"}}) {
+    for (const auto& [now, then] :
+         {std::pair{"to_q", "query"}, std::pair{"to_k", "key"}, std::pair{"to_v", "value"},
+          std::pair{"to_out.0", "proj_attn"}}) {
       const auto at = old.find(now);
       if (at != std::string::npos) old.replace(at, std::string(now).size(), then);
     }
@@ -77,9 +78,12 @@ TEST(Vae, SizesOtherThanSquareAndHalfPrecision) {
 
 TEST(Vae, LatentsThatDoNotFit) {
   const auto vae = Autoencoder::load(tiny_folder());
-  EXPECT_THAT([&] { (void)vae->decode(at::zeros({1, 3, 8, 8})); },
-              ThrowsMessage<InputError>(
-                  AllOf(HasSubstr("latents [N, 4, h, w]"), HasSubstr("[1, 3, 8, 8]"))));
+  EXPECT_THAT(
+      [&] {
+        (void)vae->decode(at::zeros({1, 3, 8, 8}));
+      },
+      ThrowsMessage<InputError>(
+          AllOf(HasSubstr("latents [N, 4, h, w]"), HasSubstr("[1, 3, 8, 8]"))));
   EXPECT_THROW((void)vae->decode(at::zeros({4, 8, 8})), InputError);
   EXPECT_THROW((void)vae->decode(at::zeros({1, 4, 8, 8}, at::kLong)), InputError);
 }
@@ -125,7 +129,8 @@ TEST(VaeConfig, WhatIsNotSupportedIsNamed) {
   refused("64\n", "-64\n", "block_out_channels is [32,-64]");
   refused("64\n", "60\n", "60 of block_out_channels is no multiple of norm_num_groups 8");
   refused("\"latent_channels\": 4", "\"latent_channels\": 0", "latent_channels is 0");
-  refused("\"layers_per_block\": 1", "\"layers_per_block\": 1000000", "layers_per_block is 1000000");
+  refused("\"layers_per_block\": 1", "\"layers_per_block\": 1000000",
+          "layers_per_block is 1000000");
   refused("\"scaling_factor\": 0.18215", "\"scaling_factor\": 0", "scaling_factor is 0");
   refused("\"out_channels\": 3", "\"out_channels\": 12", "out_channels is 12");
   refused("{", "[", "not JSON");

@@ -179,13 +179,13 @@ TEST(DiffusersWeightsFile, WhatIsWrongIsListedByDiffusersNames) {
     tensors["proj_out_2.bias"] = at::zeros({16});
     tensors["proj_out_1.bias"] = at::zeros({128}, at::kLong);
   });
-  expect_refused(
-      folder, AllOf(HasSubstr(test::transformer_weights(folder).string()),
-                    HasSubstr("missing (1): transformer_blocks.2.attn1.to_k.bias [64]"),
-                    HasSubstr("unexpected (1): transformer_blocks.0.attn2.to_q.weight [64, 64]"),
-                    HasSubstr("of another shape (1): proj_out_2.bias [16] instead of [32]"),
-                    HasSubstr("not floating-point (1): proj_out_1.bias (Long)"),
-                    HasSubstr("use the config.json that belongs to the file")));
+  expect_refused(folder,
+                 AllOf(HasSubstr(test::transformer_weights(folder).string()),
+                       HasSubstr("missing (1): transformer_blocks.2.attn1.to_k.bias [64]"),
+                       HasSubstr("unexpected (1): transformer_blocks.0.attn2.to_q.weight [64, 64]"),
+                       HasSubstr("of another shape (1): proj_out_2.bias [16] instead of [32]"),
+                       HasSubstr("not floating-point (1): proj_out_1.bias (Long)"),
+                       HasSubstr("use the config.json that belongs to the file")));
 }
 
 TEST(DiffusersConfig, WhatTheOfficialDiTDoesNotHave) {
@@ -243,9 +243,10 @@ TEST(DiffusersConfig, LargeFilesAreNotParsed) {
 
 TEST(DiffusersConfig, NullsOfPublishedFilesAreNothing) {
   const auto folder = test::diffusers_folder();
-  test::replace_in(folder / "transformer/config.json", "\"dropout\"",
-                   "\"cross_attention_dim\": null, \"num_vector_embeds\": null, "
-                   "\"only_cross_attention\": false, \"use_linear_projection\": false, \"dropout\"");
+  test::replace_in(
+      folder / "transformer/config.json", "\"dropout\"",
+      "\"cross_attention_dim\": null, \"num_vector_embeds\": null, "
+      "\"only_cross_attention\": false, \"use_linear_projection\": false, \"dropout\"");
   expect_the_official_model(*load(folder), "with nulls");
 }
 
@@ -262,18 +263,18 @@ TEST(DiffusersFolder, OtherPipelinesAndFolders) {
 TEST(DiffusersFolder, MissingParts) {
   auto folder = test::diffusers_folder();
   fs::remove(test::transformer_weights(folder));
-  expect_refused(folder, AllOf(HasSubstr((folder / "transformer").string()),
-                               HasSubstr("holds no weights"),
-                               HasSubstr("expected diffusion_pytorch_model.safetensors, "
-                                         ".safetensors.index.json or .bin")));
+  expect_refused(folder,
+                 AllOf(HasSubstr((folder / "transformer").string()), HasSubstr("holds no weights"),
+                       HasSubstr("expected diffusion_pytorch_model.safetensors, "
+                                 ".safetensors.index.json or .bin")));
   folder = test::diffusers_folder();
   fs::remove(folder / "transformer/config.json");
   expect_refused(folder, HasSubstr("a folder without transformer/config.json"));
   folder = test::diffusers_folder();
   const auto index = test::split_weights(folder, 2);
   fs::remove(folder / "transformer/shard-1.safetensors");
-  expect_refused(folder, AllOf(HasSubstr("shard-1.safetensors' is missing"),
-                               HasSubstr(index.string())));
+  expect_refused(folder,
+                 AllOf(HasSubstr("shard-1.safetensors' is missing"), HasSubstr(index.string())));
 }
 
 TEST(DiffusersFolder, NamesOfClasses) {

@@ -155,8 +155,9 @@ TEST(FolderSampler, CachesWork) {
   EXPECT_EQ(pipeline.sample(request).stats.reused, 10 * 8);
 }
 
-std::string error_of(const std::filesystem::path& model,
-                     const std::function<void(Request&)>& change = [](Request&) {}) {
+std::string error_of(
+    const std::filesystem::path& model,
+    const std::function<void(Request&)>& change = [](Request&) {}) {
   const auto pipeline = Pipeline::load(model);
   auto request = request_for(SamplerKind::folder);
   change(request);
@@ -169,14 +170,14 @@ std::string error_of(const std::filesystem::path& model,
 }
 
 TEST(FolderSampler, WhereThereIsNone) {
-  EXPECT_THAT(error_of(test::data("dit_tiny/weights.safetensors")),
-              AllOf(HasSubstr("the folder's scheduler can't be used: this model does not come from"),
-                    HasSubstr("choose ddim or ddpm")));
+  EXPECT_THAT(
+      error_of(test::data("dit_tiny/weights.safetensors")),
+      AllOf(HasSubstr("the folder's scheduler can't be used: this model does not come from"),
+            HasSubstr("choose ddim or ddpm")));
   EXPECT_THAT(error_of(test::data("diffusers/transformer")),
               HasSubstr("has no scheduler/scheduler_config.json"));
-  EXPECT_THAT(
-      [] { (void)Pipeline(test::tiny_model()).plan(request_for(SamplerKind::folder)); },
-      ThrowsMessage<InputError>(HasSubstr("does not come from the folder")));
+  EXPECT_THAT([] { (void)Pipeline(test::tiny_model()).plan(request_for(SamplerKind::folder)); },
+              ThrowsMessage<InputError>(HasSubstr("does not come from the folder")));
 }
 
 // The model can be used all the same.
@@ -201,12 +202,13 @@ TEST(FolderSampler, RequestsThatDoNotFit) {
   EXPECT_EQ(error_of(folder, [](Request& r) { r.eta = 0.5; }), "");
   const auto multistep = test::diffusers_folder();
   test::write_file(multistep / "scheduler/scheduler_config.json", golden_scheduler());
-  EXPECT_THAT(error_of(multistep, [](Request& r) { r.eta = 0.5; }), HasSubstr("eta belongs to DDIM"));
+  EXPECT_THAT(error_of(multistep, [](Request& r) { r.eta = 0.5; }),
+              HasSubstr("eta belongs to DDIM"));
   // A router for the official timesteps.
   EXPECT_THAT(error_of(folder,
                        [](Request& r) {
-                         Router router(20, 8, std::vector<float>(160), {.sampler = "ddim", .spacing = "20"},
-                                       "r.safetensors");
+                         Router router(20, 8, std::vector<float>(160),
+                                       {.sampler = "ddim", .spacing = "20"}, "r.safetensors");
                          r.cache = std::make_shared<LearnedRouter>(std::move(router), 0.5);
                        }),
               AllOf(HasSubstr("r.safetensors"), HasSubstr("DDIMScheduler, leading, 20 steps")));

@@ -43,10 +43,12 @@ fs::path split_weights(const fs::path& folder, int shards) {
     map += fmt::format("{}\"{}\": \"shard-{}.safetensors\"", map.empty() ? "" : ", ", name, part);
   }
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    io::write_safetensors(folder / "transformer" / fmt::format("shard-{}.safetensors", i), parts[i]);
+    io::write_safetensors(folder / "transformer" / fmt::format("shard-{}.safetensors", i),
+                          parts[i]);
   }
   const fs::path index = whole.string() + ".index.json";
-  write_file(index, fmt::format(R"({{"metadata": {{"total_size": 1}}, "weight_map": {{{}}}}})", map));
+  write_file(index,
+             fmt::format(R"({{"metadata": {{"total_size": 1}}, "weight_map": {{{}}}}})", map));
   fs::remove(whole);
   return index;
 }

@@ -22,7 +22,8 @@ void replace_in(const std::filesystem::path& file, const std::string& what,
 template <typename Change>
 void change_weights(const std::filesystem::path& folder, Change change) {
   io::TensorMap tensors;
-  for (const auto& [name, tensor] : io::SafetensorsFile::open(transformer_weights(folder)).tensors())
+  for (const auto& [name, tensor] :
+       io::SafetensorsFile::open(transformer_weights(folder)).tensors())
     tensors[name] = tensor.clone();
   change(tensors);
   io::write_safetensors(transformer_weights(folder), tensors);

@@ -129,9 +129,10 @@ void add_step_options(CLI::App& app, StepOptions& options, bool folder) {
   std::vector<std::string> samplers{"ddim", "ddpm"};
   if (folder) samplers.emplace_back("folder");
   app.add_option("--sampler", options.sampler,
-                 folder ? "ddim or ddpm (official), or folder: the scheduler of a Diffusers folder, "
-                          "whose timesteps are others"
-                        : "ddim or ddpm")
+                 folder
+                     ? "ddim or ddpm (official), or folder: the scheduler of a Diffusers folder, "
+                       "whose timesteps are others"
+                     : "ddim or ddpm")
       ->check(CLI::IsMember(samplers))
       ->capture_default_str();
   app.add_option(

@@ -9,9 +9,10 @@
 namespace l2c::cli {
 
 void add_model_options(CLI::App& app, ModelOptions& options) {
-  app.add_option("--model", options.model,
-                 "checkpoint (.safetensors, .pt, .pth), or the folder of a Diffusers DiT pipeline or "
-                 "transformer")
+  app.add_option(
+         "--model", options.model,
+         "checkpoint (.safetensors, .pt, .pth), or the folder of a Diffusers DiT pipeline or "
+         "transformer")
       ->required();
   app.add_option("--arch", options.arch,
                  "\"DiT-XL/2\", ... or a JSON file (default: the model file's own metadata, or "
@@ -23,9 +24,8 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
 
 std::shared_ptr<const DiT> load_model(const ModelOptions& options,
                                       std::optional<at::ScalarType> products) {
-  const auto source =
-      open_dit(options.model, options.arch,
-               options.weights == "model" ? io::Weights::model : io::Weights::ema);
+  const auto source = open_dit(options.model, options.arch,
+                               options.weights == "model" ? io::Weights::model : io::Weights::ema);
   return DiT::load(source.config, *source.weights, parse_device(options.device), products);
 }
 

@@ -154,7 +154,8 @@ bool is_diffusers_file(const std::string& path) {
 // A scheduler that can't be used here is no fault of the folder.
 std::string scheduler_text(const std::filesystem::path& path) {
   try {
-    return describe(scheduler_config_from_json(io::read_text(path, io::most_json_bytes), path.string()));
+    return describe(
+        scheduler_config_from_json(io::read_text(path, io::most_json_bytes), path.string()));
   } catch (const InputError& error) {
     return fmt::format("not usable here: {}", error.what());
   }
@@ -273,11 +274,11 @@ void inspect(const std::string& path, bool json) {
 }  // namespace
 
 void add_inspect(CLI::App& app) {
-  auto* command = app.add_subcommand(
-      "inspect",
-      "Describe a checkpoint, Diffusers folder, router, tensor file, training checkpoint or report of "
-      "eval; exit "
-      "code 0 sound, 2 bad.");
+  auto* command = app.add_subcommand("inspect",
+                                     "Describe a checkpoint, Diffusers folder, router, tensor "
+                                     "file, training checkpoint or report of "
+                                     "eval; exit "
+                                     "code 0 sound, 2 bad.");
   auto path = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
   command->add_option("file", *path, "the file, or the folder of a Diffusers DiT")->required();

@@ -81,7 +81,8 @@ Request make_request(const SampleOptions& options, const Cache& cache) {
 Result run(const Pipeline& pipeline, const Request& request, const std::string& title,
            const std::stop_token& stop) {
   ProgressLine line(title);
-  return pipeline.sample(request, [&](const Progress& progress) { line.show(progress); }, stop);
+  return pipeline.sample(
+      request, [&](const Progress& progress) { line.show(progress); }, stop);
 }
 
 // The first forward pass of a process pays for LibTorch's start: not a part of either run's time.
@@ -196,9 +197,10 @@ void sample(SampleOptions options) {
   check_sheet_size(options, request, pipeline.summary().image_size);
   const auto& model = pipeline.summary();
   if (!options.out.empty() && !model.makes_pixels && !model.decodes) {
-    complain(fmt::format("note: {}-channel latents need a decoder (--vae); {} will be a "
-                         "false-colour preview",
-                         model.channels, options.out));
+    complain(
+        fmt::format("note: {}-channel latents need a decoder (--vae); {} will be a "
+                    "false-colour preview",
+                    model.channels, options.out));
   }
 
   std::optional<Result> full;
@@ -232,9 +234,10 @@ void add_speed_options(CLI::App& app, SampleOptions& options) {
 }
 
 void add_request_options(CLI::App& app, SampleOptions& options) {
-  app.add_option("--labels", options.labels,
-                 "classes, comma separated: numbers, or names where the model's Diffusers folder has "
-                 "them (\"golden retriever\"; default: the first ten)")
+  app.add_option(
+         "--labels", options.labels,
+         "classes, comma separated: numbers, or names where the model's Diffusers folder has "
+         "them (\"golden retriever\"; default: the first ten)")
       ->delimiter(',');
   app.add_option("--per-class", options.per_class, "images a label")->capture_default_str();
   app.add_option("--initial-noise", options.initial_noise,

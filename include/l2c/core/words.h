@@ -11,8 +11,8 @@ namespace l2c {
 // "3.04 GFLOP", "950 B". value >= 0.
 std::string with_prefix(double value, std::string_view unit);
 
-// Foreign text for a message: control characters become '?', and all after the first `longest` bytes
-// is "...".
+// Foreign text for a message: control characters become '?', and all after the first `longest`
+// bytes is "...".
 std::string one_line(std::string_view text, std::size_t longest);
 
 // "66.1 MB", "1.20 GB" (powers of 1000).

@@ -48,7 +48,7 @@ std::string describe(const SchedulerConfig& config);
 // One run's timesteps and noise levels.
 struct SchedulerRun {
   SchedulerConfig config;
-  std::vector<int> timesteps;  // strictly descending
+  std::vector<int> timesteps;               // strictly descending
   std::vector<float> alphas_cumprod;        // at each timestep
   std::vector<float> alphas_cumprod_after;  // where DDIM's step from there ends
   std::vector<float> sigmas;  // noise in units of x_0 at each timestep, then after the last step

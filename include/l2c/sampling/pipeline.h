@@ -42,14 +42,15 @@ struct ModelSummary {
   // Height and width of the pictures: with a VAE, larger than the latents.
   int image_size = 0;
   bool decodes = false;  // there is a VAE
-  std::string scheduler{};  // for SamplerKind::folder: "DDIMScheduler, leading"; empty: there is none
+  std::string
+      scheduler{};  // for SamplerKind::folder: "DDIMScheduler, leading"; empty: there is none
 };
 
 // Immutable: any number of threads may sample from one pipeline. Copies share the model.
 class Pipeline {
  public:
-  // `model`: a checkpoint, or the folder of a Diffusers DiT pipeline or transformer (open_dit, which
-  // says what that may be). Throws InputError (files, architecture, weights, device).
+  // `model`: a checkpoint, or the folder of a Diffusers DiT pipeline or transformer (open_dit,
+  // which says what that may be). Throws InputError (files, architecture, weights, device).
   static Pipeline load(const std::filesystem::path& model, const LoadOptions& options = {});
   // A model of `architecture` ("DiT-XL/2" or a JSON file) with weights made from a seed, for
   // measurements of models whose weights are not at hand: see SeededWeights. options.architecture

@@ -14,8 +14,8 @@
 
 namespace l2c {
 
-// ddim, ddpm: the official ones. folder: what the scheduler/ of a Diffusers model's folder says, with
-// its own timesteps, which are others than the official ones of as many steps.
+// ddim, ddpm: the official ones. folder: what the scheduler/ of a Diffusers model's folder says,
+// with its own timesteps, which are others than the official ones of as many steps.
 enum class SamplerKind { ddim, ddpm, folder };
 
 // Which epsilon channels guidance acts on. three: the first min(3, channels), DiT's official
@@ -39,9 +39,8 @@ struct Request {
   double guidance = 4;  // classifier-free guidance scale; 1: off
   GuidanceChannels guidance_channels = GuidanceChannels::three;
   int batch_size = 16;  // images at a time
-  // Bytes that a micro-batch may take beside the weights (a VAE's decoding, one image at a time, not
-  // counted); fewer images at a time where they would
-  // take more. 0: no limit.
+  // Bytes that a micro-batch may take beside the weights (a VAE's decoding, one image at a time,
+  // not counted); fewer images at a time where they would take more. 0: no limit.
   std::int64_t memory_limit = 0;
   // What to reuse; null: compute everything.
   std::shared_ptr<const CachePolicy> cache;
@@ -89,9 +88,9 @@ struct Image {
 
 struct Result {
   Latents latents;  // [images, C, S, S], as the sampler left them
-  // One an image, none without Request::pictures. Pixel models (1 or 3 channels in [-1, 1]) give the
-  // picture, and so do latents with a VAE; without one, latents give a false-colour preview: the
-  // first three channels, each image on its own scale.
+  // One an image, none without Request::pictures. Pixel models (1 or 3 channels in [-1, 1]) give
+  // the picture, and so do latents with a VAE; without one, latents give a false-colour preview:
+  // the first three channels, each image on its own scale.
   std::vector<Image> images;
   RunStats stats;
 };
