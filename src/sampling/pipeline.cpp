@@ -94,19 +94,28 @@ std::filesystem::path vae_folder(const LoadOptions& options, const std::filesyst
   return options.vae.empty() ? own : std::filesystem::path(options.vae);
 }
 
-void add_vae(Parts& parts, const std::filesystem::path& folder) {
-  if (folder.empty()) return;
-  const DenoiserInfo& model = parts.model->info();
-  parts.vae = Autoencoder::load(folder, parts.model->device());
-  const AutoencoderConfig& config = parts.vae->config();
-  parts.summary.decodes = true;
-  parts.summary.image_size *= config.scale();
-  if (config.latent_channels == model.in_channels) return;
+// Before the model, whose weights take longer.
+std::shared_ptr<const Autoencoder> load_vae(const std::filesystem::path& folder,
+                                            const DiTConfig& model, at::Device device) {
+  if (folder.empty()) return nullptr;
+  auto vae = Autoencoder::load(folder, device);
+  const int channels = vae->config().latent_channels;
+  if (channels == model.in_channels) return vae;
   throw InputError(
       fmt::format("the VAE '{}' decodes latents of {} channels, but {} makes {}: give the VAE of "
-                  "that model, or "
-                  "\"none\"",
-                  folder.string(), config.latent_channels, model.architecture, model.in_channels));
+                  "that model, or \"none\"",
+                  folder.string(), channels, dit_name(model), model.in_channels));
+}
+
+// What is known once model, scheduler and VAE are loaded.
+ModelSummary summarize(const Parts& parts) {
+  ModelSummary summary = summarize(*parts.model);
+  if (parts.scheduler.config) summary.scheduler = describe(*parts.scheduler.config);
+  if (parts.vae) {
+    summary.decodes = true;
+    summary.image_size *= parts.vae->config().scale();
+  }
+  return summary;
 }
 
 const CachePolicy& policy_of(const Request& request) {
@@ -298,10 +307,9 @@ Pipeline Pipeline::load(const std::filesystem::path& model, const LoadOptions& o
     auto source = open_dit(model, options.architecture, parse_weights(options.weights));
     parts.scheduler = read_scheduler(source, model);
     parts.class_names = std::move(source.class_names);
+    parts.vae = load_vae(vae_folder(options, source.vae), source.config, device);
     parts.model = DiT::load(source.config, *source.weights, device, parse_dtype(options.dtype));
-    parts.summary = summarize(*parts.model);
-    if (parts.scheduler.config) parts.summary.scheduler = describe(*parts.scheduler.config);
-    add_vae(parts, vae_folder(options, source.vae));
+    parts.summary = summarize(parts);
   });
   Pipeline pipeline(parts.model);
   pipeline.impl_ = std::make_shared<const Impl>(Impl{std::move(parts)});
@@ -314,10 +322,10 @@ Pipeline Pipeline::seeded(const std::string& architecture, std::uint64_t seed,
   with_our_errors(loading_advice, [&] {
     const auto device = parse_device(options.device);
     const auto config = dit_config(architecture);
+    parts.vae = load_vae(vae_folder(options, {}), config, device);
     parts.model =
         DiT::load(config, seeded_dit_weights(config, seed), device, parse_dtype(options.dtype));
-    parts.summary = summarize(*parts.model);
-    add_vae(parts, vae_folder(options, {}));
+    parts.summary = summarize(parts);
   });
   Pipeline pipeline(parts.model);
   pipeline.impl_ = std::make_shared<const Impl>(Impl{std::move(parts)});

@@ -28,12 +28,11 @@ struct Checkpoint {
 // (checkpoint-STEP.safetensors in its folder).
 bool is_training_state(const Metadata& metadata);
 
-// Opens a safetensors file, an index of such files (sharded.h; by its name) or a torch.save zip
-// file
-// (.pt, .pth), told apart by content. A training
-// checkpoint of torch.save gives its `ema` state_dict, or `model` where there is no ema or
-// `weights` asks for it. Throws InputError: not a checkpoint, truncated, no state_dict inside,
-// `model` asked but absent, a training's own state (the message names the results beside it).
+// Opens an index of safetensors files by its name (sharded.h), else a safetensors file or a
+// torch.save zip file (.pt, .pth), told apart by content. A training checkpoint of torch.save gives
+// its `ema` state_dict, or `model` where there is no ema or `weights` asks for it. Throws
+// InputError: not a checkpoint, truncated, no state_dict inside, `model` asked but absent, a
+// training's own state (the message names the results beside it).
 Checkpoint open_checkpoint(const std::filesystem::path& path, Weights weights = Weights::ema);
 
 }  // namespace l2c::io

@@ -42,8 +42,8 @@ struct ModelSummary {
   // Height and width of the pictures: with a VAE, larger than the latents.
   int image_size = 0;
   bool decodes = false;  // there is a VAE
-  std::string
-      scheduler{};  // for SamplerKind::folder: "DDIMScheduler, leading"; empty: there is none
+  // For SamplerKind::folder: "DDIMScheduler, leading"; empty: there is none.
+  std::string scheduler{};
 };
 
 // Immutable: any number of threads may sample from one pipeline. Copies share the model.
