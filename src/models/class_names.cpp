@@ -150,7 +150,7 @@ std::string ClassNames::nearest(const std::string& lower) const {
     if (!labels.insert(name->label).second) continue;
     shown.push_back(fmt::format("\"{}\" ({})", one_line(name->text, longest_shown), name->label));
   }
-  const auto list = where_.empty() ? std::string() : fmt::format("; all are in {}", where_);
+  const auto list = where_.empty() ? std::string() : fmt::format(" (all are in {})", where_);
   if (!shown.empty()) {
     return fmt::format("did you mean {}?{}", fmt::join(shown, ", "), list);
   }

@@ -142,7 +142,7 @@ TEST(SchedulerConfigJson, WhatIsNotSupportedIsNamed) {
   refused(R"("beta_start": 1)", "_class_name is missing");
   refused(ddim + R"("prediction_type": "v_prediction")", "prediction_type is \"v_prediction\"");
   refused(ddim + R"("beta_schedule": "squaredcos_cap_v2")", "beta_schedule");
-  refused(ddim + R"("trained_betas": [0.1])", "trained_betas is [0.1]");
+  refused(ddim + R"("trained_betas": [0.1])", "trained_betas is a list");
   refused(ddim + R"("thresholding": true)", "thresholding is true");
   refused(ddim + R"("rescale_betas_zero_snr": true)", "rescale_betas_zero_snr");
   refused(ddim + R"("timestep_spacing": "karras")", "timestep_spacing");

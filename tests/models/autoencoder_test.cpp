@@ -124,9 +124,10 @@ TEST(VaeConfig, WhatIsNotSupportedIsNamed) {
   refused("\"silu\"", "\"relu\"", "act_fn is \"relu\"; supported is silu");
   refused("UpDecoderBlock2D", "AttnUpDecoderBlock2D", "up_block_types is \"AttnUpDecoderBlock2D\"");
   refused("\"shift_factor\": null", "\"shift_factor\": 0.1", "shift_factor is 0.1");
-  refused("\"latents_mean\": null", "\"latents_mean\": [0.1]", "latents_mean is [0.1]");
+  refused("\"latents_mean\": null", "\"latents_mean\": [0.1]", "latents_mean is a list");
   refused("\"block_out_channels\"", "\"channels\"", "block_out_channels is null");
-  refused("64\n", "-64\n", "block_out_channels is [32,-64]");
+  refused("64\n", "-64\n",
+          "block_out_channels is a list; supported is a list of 1 to 8 whole numbers");
   refused("64\n", "60\n", "60 of block_out_channels is no multiple of norm_num_groups 8");
   refused("\"latent_channels\": 4", "\"latent_channels\": 0", "latent_channels is 0");
   refused("\"layers_per_block\": 1", "\"layers_per_block\": 1000000",
