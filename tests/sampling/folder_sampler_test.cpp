@@ -208,7 +208,7 @@ TEST(FolderSampler, RequestsThatDoNotFit) {
   EXPECT_THAT(error_of(folder,
                        [](Request& r) {
                          Router router(20, 8, std::vector<float>(160),
-                                       {.sampler = "ddim", .spacing = "20"}, "r.safetensors");
+                                       {.spacing = "20", .sampler = "ddim"}, "r.safetensors");
                          r.cache = std::make_shared<LearnedRouter>(std::move(router), 0.5);
                        }),
               AllOf(HasSubstr("r.safetensors"), HasSubstr("DDIMScheduler, leading, 20 steps")));
