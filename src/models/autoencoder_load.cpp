@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 constexpr int largest_size = 1 << 14;
-constexpr std::size_t most_levels = 8;
+constexpr std::size_t most_levels = 6;
 constexpr std::size_t longest_shown = 80;
 
 [[noreturn]] void refuse(std::string_view where, const char* field, const Json& actual,

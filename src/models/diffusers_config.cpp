@@ -103,6 +103,15 @@ bool learns_sigma(const JsonFields& fields, int in_channels, std::string_view wh
                                std::int64_t{2} * in_channels));
 }
 
+// The table of positions is computed: no tensor of the file bounds its size.
+void check_grid(const DiTConfig& config, std::string_view where) {
+  constexpr int largest = 256;
+  if (config.grid() <= largest) return;
+  throw InputError(fmt::format(
+      "{}: sample_size {} in patches of {} is a grid of {} a side, but at most {} can be loaded",
+      where, config.input_size, config.patch_size, config.grid(), largest));
+}
+
 }  // namespace
 
 DiTConfig diffusers_config(std::string_view json, std::string_view where) {
@@ -121,6 +130,7 @@ DiTConfig diffusers_config(std::string_view json, std::string_view where) {
   config.num_classes = need(fields, "num_embeds_ada_norm", where);
   config.learn_sigma = learns_sigma(fields, config.in_channels, where);
   check_dit_config(config, where);
+  check_grid(config, where);
   return config;
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstring>
 #include <set>
 #include <utility>
@@ -105,13 +106,20 @@ ShapeMap diffusers_shapes(const DiTConfig& config) {
 }
 
 DiffusersWeights::DiffusersWeights(const DiTConfig& config, const io::Checkpoint& checkpoint)
-    : stored_(checkpoint),
-      shapes_(dit_shapes(config)),
-      parts_(name_parts(config)),
-      positions_(sincos_positions(config.hidden_size, config.grid())) {
+    : stored_(checkpoint) {
+  // Before names are made for so many blocks.
+  if (static_cast<std::size_t>(config.depth) > checkpoint.tensors.size()) {
+    throw InputError(
+        fmt::format("{}: {} tensors for the {} blocks of the configuration: use the config.json "
+                    "that belongs to the file",
+                    description(), checkpoint.tensors.size(), config.depth));
+  }
   check_weights(stored_, diffusers_shapes(config), describe_dit(config) + " as Diffusers stores it",
                 [] { return std::string("use the config.json that belongs to the file"); });
   check_embedders(stored_, config);
+  shapes_ = dit_shapes(config);
+  parts_ = name_parts(config);
+  positions_ = sincos_positions(config.hidden_size, config.grid());
 }
 
 const std::vector<std::string>& DiffusersWeights::parts(const std::string& name) const {

@@ -127,7 +127,7 @@ TEST(VaeConfig, WhatIsNotSupportedIsNamed) {
   refused("\"latents_mean\": null", "\"latents_mean\": [0.1]", "latents_mean is a list");
   refused("\"block_out_channels\"", "\"channels\"", "block_out_channels is null");
   refused("64\n", "-64\n",
-          "block_out_channels is a list; supported is a list of 1 to 8 whole numbers");
+          "block_out_channels is a list; supported is a list of 1 to 6 whole numbers");
   refused("64\n", "60\n", "60 of block_out_channels is no multiple of norm_num_groups 8");
   refused("\"latent_channels\": 4", "\"latent_channels\": 0", "latent_channels is 0");
   refused("\"layers_per_block\": 1", "\"layers_per_block\": 1000000",

@@ -235,6 +235,20 @@ TEST(DiffusersConfig, DeepNestingIsRefusedNotFollowed) {
   expect_refused(folder, HasSubstr("id2label names class 9 by something that is no text"));
 }
 
+// Sizes that no tensor bounds, before memory is taken for them.
+TEST(DiffusersConfig, SizesBeyondTheFile) {
+  auto folder = test::diffusers_folder();
+  test::replace_in(folder / "transformer/config.json", "\"num_layers\": 4",
+                   "\"num_layers\": 1000000");
+  expect_refused(folder, AllOf(HasSubstr(test::transformer_weights(folder).string()),
+                               HasSubstr("82 tensors for the 1000000 blocks")));
+  folder = test::diffusers_folder();
+  test::replace_in(folder / "transformer/config.json", "\"sample_size\": 8",
+                   "\"sample_size\": 32768");
+  expect_refused(folder, AllOf(HasSubstr("transformer/config.json: sample_size 32768"),
+                               HasSubstr("a grid of 16384 a side, but at most 256")));
+}
+
 TEST(DiffusersConfig, LargeFilesAreNotParsed) {
   const auto folder = test::diffusers_folder();
   test::write_file(folder / "transformer/config.json", std::string(std::size_t{3} << 19, ' '));
