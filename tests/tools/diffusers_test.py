@@ -7,7 +7,7 @@ import shutil
 import unittest
 
 import tensor_file
-from program import DATA, TINY, Case, l2c
+from program import DATA, TINY, Case
 
 FOLDER = DATA / "diffusers"
 
@@ -100,9 +100,12 @@ class Diffusers(Case):
             self.assertIn(word, text)
 
     def test_other_commands_take_folders(self):
-        done = l2c("validate", "--model", FOLDER, "--data", self.folder / "none")
-        self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertIn("none", done.stderr)
+        data = self.folder / "data.safetensors"
+        tensor_file.write(data, {"latents": ([2, 4, 8, 8], [(i % 7) / 7 for i in range(512)]), "labels": ([2], [1, 4])})
+        numbers = [json.loads(self.ok("validate", "--data", data, "--json", *model))
+                   for model in (TINY, ["--model", FOLDER])]
+        self.assertEqual(numbers[0]["images"], 2)
+        self.assertEqual(numbers[0], numbers[1])
 
 
 if __name__ == "__main__":
