@@ -7,9 +7,10 @@ import shutil
 import unittest
 
 import tensor_file
-from program import DATA, TINY, Case
+from program import DATA, SHARED, TINY, Case, l2c, png_size
 
 FOLDER = DATA / "diffusers"
+VAE = SHARED / "vae_tiny/diffusers"
 
 
 class Diffusers(Case):
@@ -71,6 +72,20 @@ class Diffusers(Case):
         largest = max(map(abs, expected))
         error = max(abs(a - b) for a, b in zip(tensor_file.read(out)["latents"][1], expected)) / largest
         self.assertLess(error, 1e-4)
+
+    @unittest.skipUnless(VAE.is_dir(), "shared/reference is not here")
+    def test_the_folders_vae_makes_the_pictures(self):
+        def size(*options):
+            out = self.folder / "x.png"
+            done = l2c("sample", "--labels", "1", "--steps", 2, "--out", out, *options)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return png_size(out), "false-colour" in done.stderr
+
+        self.assertEqual(size("--model", self.copied), ((12, 12), True))
+        shutil.copytree(VAE, self.copied / "vae")
+        self.assertEqual(size("--model", self.copied), ((20, 20), False))
+        self.assertEqual(size("--model", self.copied, "--vae", "none"), ((12, 12), True))
+        self.assertEqual(size(*TINY, "--vae", VAE), ((20, 20), False))
 
     def test_inspect(self):
         model = json.loads(self.ok("inspect", "--json", FOLDER))
