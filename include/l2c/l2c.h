@@ -40,6 +40,7 @@
 #include "l2c/io/png.h"
 #include "l2c/metrics/distribution.h"
 #include "l2c/metrics/psnr.h"
+#include "l2c/models/class_names.h"
 #include "l2c/models/dit_config.h"
 #include "l2c/models/weight_seed.h"
 #include "l2c/sampling/contact_sheet.h"

@@ -57,6 +57,11 @@ std::int64_t images_in_shard(const SampleSetOptions& options) {
 // The first shard's request: what does not fit is refused.
 void check_request(const Pipeline& pipeline, const SampleSetOptions& options) {
   Request request = options.request;
+  if (request.sampler == SamplerKind::folder) {
+    throw InputError(
+        "sample sets are made by the official samplers, not by the scheduler of a model's folder: "
+        "choose ddim or ddpm");
+  }
   request.labels = {0};
   request.per_class = static_cast<int>(
       std::clamp<std::int64_t>(images_in_shard(options), 1, std::numeric_limits<int>::max()));

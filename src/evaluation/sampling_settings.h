@@ -7,7 +7,7 @@
 
 namespace l2c {
 
-const char* name_of(SamplerKind sampler);        // "ddim", "ddpm"
+const char* name_of(SamplerKind sampler);        // "ddim", "ddpm", "folder"
 const char* name_of(GuidanceChannels channels);  // "three", "all"
 
 // Steps, spacing, sampler, eta, guidance and guidance_channels; a number of steps is given even

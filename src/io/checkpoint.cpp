@@ -13,6 +13,7 @@
 
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
+#include "l2c/io/sharded.h"
 #include "l2c/io/torch_checkpoint.h"
 #include "torch_format.h"
 #include "zip.h"
@@ -164,6 +165,7 @@ bool is_training_state(const Metadata& metadata) {
 }
 
 Checkpoint open_checkpoint(const std::filesystem::path& path, Weights weights) {
+  if (is_shard_index(path)) return open_sharded(path);
   const auto file = MappedFile::open(path);
   const auto bytes = file->bytes();
   if (ZipArchive::recognises(bytes) || looks_like_legacy(bytes)) return open_torch(file, weights);

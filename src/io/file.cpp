@@ -298,10 +298,11 @@ void AtomicFile::commit() {
 
 void check_writable(const fs::path& target) { route_to(target); }
 
-std::string read_text(const fs::path& path) {
+std::string read_text(const fs::path& path, std::size_t most_bytes) {
   const Descriptor descriptor(open_retrying(path.c_str(), O_RDONLY));
   if (descriptor.get() < 0) cannot_read(path, errno);
   read_status(path, descriptor.get());
+  const std::size_t limit = std::min(most_bytes, kTextLimit);
   std::string text;
   std::array<char, 65536> buffer;
   while (true) {
@@ -312,11 +313,11 @@ std::string read_text(const fs::path& path) {
       cannot_read(path, errno);
     }
     text.append(buffer.data(), static_cast<std::size_t>(count));
-    if (text.size() > kTextLimit) {
+    if (text.size() > limit) {
       throw InputError(
           fmt::format("cannot read '{}': it is larger than {} MB, so it is no text "
                       "file of ours; check the path",
-                      path.string(), kTextLimit >> 20));
+                      path.string(), limit >> 20));
     }
   }
 }

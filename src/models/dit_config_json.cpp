@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
 #include <filesystem>
-#include <limits>
 #include <nlohmann/json.hpp>
 
+#include "json_fields.h"
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
 #include "l2c/io/file.h"
@@ -23,71 +22,20 @@ constexpr std::array known_fields{"input_size",  "patch_size", "in_channels", "h
                                   "depth",       "num_heads",  "mlp_ratio",   "class_dropout_prob",
                                   "num_classes", "learn_sigma"};
 
-[[noreturn]] void wrong_type(std::string_view where, const char* field, const char* expected,
-                             const Json& actual) {
-  throw InputError(fmt::format("{}: {} must be {}, not {}", where, field, expected, actual.dump()));
-}
-
-// Sets a field when the object has it.
-class Reader {
- public:
-  Reader(const Json& object, std::string_view where) : object_(object), where_(where) {}
-
-  void read(const char* field, int& value) const {
-    if (!object_.contains(field)) return;
-    const Json& json = object_[field];
-    if (!json.is_number_integer()) wrong_type(where_, field, "an integer", json);
-    // Saturated: check_dit_config then names the field and its range.
-    constexpr std::int64_t largest = std::numeric_limits<int>::max();
-    value = json.is_number_unsigned() && json.get<std::uint64_t>() > std::uint64_t{largest}
-                ? static_cast<int>(largest)
-                : static_cast<int>(std::clamp(json.get<std::int64_t>(), -largest, largest));
-  }
-  void read(const char* field, double& value) const {
-    if (!object_.contains(field)) return;
-    const Json& json = object_[field];
-    if (!json.is_number()) wrong_type(where_, field, "a number", json);
-    value = json.get<double>();
-  }
-  void read(const char* field, bool& value) const {
-    if (!object_.contains(field)) return;
-    const Json& json = object_[field];
-    if (!json.is_boolean()) wrong_type(where_, field, "true or false", json);
-    value = json.get<bool>();
-  }
-  void warn_of_unknown_fields() const {
-    for (const auto& [field, value] : object_.items()) {
-      if (std::ranges::find(known_fields, field) == known_fields.end()) {
-        log::warning(fmt::format("{}: \"{}\" is not a field of a DiT configuration: left unused",
-                                 where_, field));
-      }
+void warn_of_unknown_fields(const Json& object, std::string_view where) {
+  for (const auto& [field, value] : object.items()) {
+    if (std::ranges::find(known_fields, field) == known_fields.end()) {
+      log::warning(fmt::format("{}: \"{}\" is not a field of a DiT configuration: left unused",
+                               where, field));
     }
   }
-
- private:
-  const Json& object_;
-  std::string_view where_;
-};
-
-Json parse_object(std::string_view text, std::string_view where) {
-  Json json;
-  try {
-    json = Json::parse(text);
-  } catch (const Json::exception& error) {  // out_of_range, too: 1e999 is not a number we can hold
-    throw InputError(fmt::format("{}: not JSON: {}", where, error.what()));
-  }
-  if (!json.is_object()) {
-    throw InputError(
-        fmt::format("{}: a configuration is a JSON object, like {}", where, to_json(DiTConfig{})));
-  }
-  return json;
 }
 
 }  // namespace
 
 DiTConfig dit_config_from_json(std::string_view json, std::string_view where) {
-  const Json object = parse_object(json, where);
-  const Reader reader(object, where);
+  const Json object = parse_json_object(json, where, to_json(DiTConfig{}));
+  const JsonFields reader(object, where);
   DiTConfig config;
   reader.read("input_size", config.input_size);
   reader.read("patch_size", config.patch_size);
@@ -99,7 +47,7 @@ DiTConfig dit_config_from_json(std::string_view json, std::string_view where) {
   reader.read("class_dropout_prob", config.class_dropout_prob);
   reader.read("num_classes", config.num_classes);
   reader.read("learn_sigma", config.learn_sigma);
-  reader.warn_of_unknown_fields();
+  warn_of_unknown_fields(object, where);
   check_dit_config(config, where);
   return config;
 }
@@ -126,7 +74,7 @@ DiTConfig dit_config(const std::string& name_or_file) {
   // A preset wins over a file of its name ("DiT-XL/2" is a path, too).
   if (std::ranges::find(names, name_or_file) == names.end() &&
       (path.extension() == ".json" || std::filesystem::exists(path, ignored))) {
-    return dit_config_from_json(io::read_text(path), name_or_file);
+    return dit_config_from_json(io::read_text(path, io::most_json_bytes), name_or_file);
   }
   try {
     return dit_preset(name_or_file);

@@ -52,7 +52,8 @@ ShapeMap shapes_of(const io::TensorMap& tensors) {
 
 StoredWeights::StoredWeights(const io::Checkpoint& checkpoint)
     : StoredWeights(checkpoint.tensors, checkpoint.path.string()) {
-  file_ = checkpoint.file;
+  files_ = checkpoint.shards;
+  if (checkpoint.file) files_.push_back(checkpoint.file);
 }
 
 StoredWeights::StoredWeights(io::TensorMap tensors, std::string description)
@@ -70,8 +71,10 @@ at::Tensor StoredWeights::tensor(const std::string& name) const {
 
 void StoredWeights::release(const std::string& name) const {
   const at::Tensor& tensor = entry(tensors_, name, description_)->second;
-  if (!file_ || !tensor.is_cpu() || !tensor.is_contiguous()) return;
-  file_->drop_pages({static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()});
+  if (!tensor.is_cpu() || !tensor.is_contiguous()) return;
+  for (const auto& file : files_) {  // all but one leave alone what is not theirs
+    file->drop_pages({static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()});
+  }
 }
 
 SeededWeights::SeededWeights(ShapeMap shapes, std::uint64_t seed, io::TensorMap computed)

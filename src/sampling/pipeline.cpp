@@ -15,7 +15,10 @@
 #include "l2c/core/error.h"
 #include "l2c/core/torch_errors.h"
 #include "l2c/io/checkpoint.h"
+#include "l2c/io/file.h"
+#include "l2c/models/autoencoder.h"
 #include "l2c/models/dit.h"
+#include "l2c/models/dit_source.h"
 #include "l2c/sampling/denoise.h"
 #include "l2c/sampling/graphs.h"
 #include "memory.h"
@@ -24,12 +27,15 @@
 
 namespace l2c {
 
-struct Pipeline::Impl {
+namespace {
+
+struct Parts {
   std::shared_ptr<const Denoiser> model;
   ModelSummary summary;
+  ClassNames class_names{};
+  FolderScheduler scheduler{};
+  std::shared_ptr<const Autoencoder> vae{};  // or null
 };
-
-namespace {
 
 using Clock = std::chrono::steady_clock;
 
@@ -56,7 +62,60 @@ ModelSummary summarize(const Denoiser& model) {
           .num_classes = info.num_classes,
           .dtype = model.branch_dtype() == at::kBFloat16 ? "bf16" : "fp32",
           .can_be_guided = info.null_label.has_value(),
-          .makes_pixels = are_pixels(info.in_channels)};
+          .makes_pixels = are_pixels(info.in_channels),
+          .image_size = info.input_size};
+}
+
+// Read with the model, used only when a request asks for it: a scheduler that can't be used is no
+// reason against the model.
+FolderScheduler read_scheduler(const DiTSource& source, const std::filesystem::path& model) {
+  FolderScheduler scheduler;
+  if (source.scheduler.empty()) {
+    if (source.from_diffusers) {
+      scheduler.problem = fmt::format(
+          "'{}' has no scheduler/scheduler_config.json (it belongs to the folder with "
+          "model_index.json)",
+          model.string());
+    }
+    return scheduler;
+  }
+  try {
+    scheduler.config = scheduler_config_from_json(
+        io::read_text(source.scheduler, io::most_json_bytes), source.scheduler.string());
+  } catch (const InputError& error) {
+    scheduler.problem = error.what();
+  }
+  return scheduler;
+}
+
+// The folder of the VAE that is asked for; empty: none.
+std::filesystem::path vae_folder(const LoadOptions& options, const std::filesystem::path& own) {
+  if (options.vae == "none") return {};
+  return options.vae.empty() ? own : std::filesystem::path(options.vae);
+}
+
+// Before the model, whose weights take longer.
+std::shared_ptr<const Autoencoder> load_vae(const std::filesystem::path& folder,
+                                            const DiTConfig& model, at::Device device) {
+  if (folder.empty()) return nullptr;
+  auto vae = Autoencoder::load(folder, device);
+  const int channels = vae->config().latent_channels;
+  if (channels == model.in_channels) return vae;
+  throw InputError(
+      fmt::format("the VAE '{}' decodes latents of {} channels, but {} makes {}: give the VAE of "
+                  "that model, or \"none\"",
+                  folder.string(), channels, dit_name(model), model.in_channels));
+}
+
+// What is known once model, scheduler and VAE are loaded.
+ModelSummary summarize(const Parts& parts) {
+  ModelSummary summary = summarize(*parts.model);
+  if (parts.scheduler.config) summary.scheduler = describe(*parts.scheduler.config);
+  if (parts.vae) {
+    summary.decodes = true;
+    summary.image_size *= parts.vae->config().scale();
+  }
+  return summary;
 }
 
 const CachePolicy& policy_of(const Request& request) {
@@ -72,16 +131,17 @@ std::unique_ptr<GraphSet> make_graphs(const Request& request, at::Device device)
 // One call of Pipeline::sample: its micro-batches, progress and numbers.
 class Run {
  public:
-  Run(const Denoiser& model, const Request& request, const ProgressFunction& progress,
+  Run(const Parts& pipeline, const Request& request, const ProgressFunction& progress,
       std::stop_token stop)
-      : model_(model),
+      : model_(*pipeline.model),
+        vae_(pipeline.vae.get()),
         request_(request),
         progress_(progress),
         stop_(std::move(stop)),
-        prepared_(prepare(request, model.info())),
-        computed_by_unit_(static_cast<std::size_t>(2 * model.info().blocks), 0),
+        prepared_(prepare(request, model_.info(), pipeline.scheduler)),
+        computed_by_unit_(static_cast<std::size_t>(2 * model_.info().blocks), 0),
         plan_(policy_of(request).plan(shape())),
-        graphs_(make_graphs(request, model.device())),
+        graphs_(make_graphs(request, model_.device())),
         batch_size_(batch_size()) {}
 
   Result operator()() {
@@ -95,7 +155,7 @@ class Run {
     Result result;
     const auto all = at::cat(latents);
     result.latents = to_latents(all);
-    result.images = decode(all);
+    if (request_.pictures) result.images = decode(all);
     result.stats = stats();
     return result;
   }
@@ -141,10 +201,26 @@ class Run {
     for (std::int64_t i = 0; i < latents.size(0); ++i) {
       images.push_back({.label = prepared_.labels[static_cast<std::size_t>(i)],
                         .index = static_cast<int>(i),
-                        .bitmap = to_bitmap(latents[i])});
+                        .bitmap = to_bitmap(vae_ ? picture(latents, i) : latents[i])});
     }
     report(Phase::decode, 0);
     return images;
+  }
+
+  // One at a time: a picture's intermediate values take hundreds of times the latents' memory.
+  at::Tensor picture(const at::Tensor& latents, std::int64_t i) {
+    if (stop_.stop_requested()) {
+      throw Cancelled(
+          fmt::format("cancelled before image {} of {} was decoded; nothing was written", i + 1,
+                      latents.size(0)));
+    }
+    report(Phase::decode, 0);
+    auto pixels = vae_->decode(latents.narrow(0, i, 1))[0].cpu();
+    if (pixels.isfinite().all().item<bool>()) return pixels;
+    throw RunError(
+        fmt::format("the VAE made NaN or infinity of the latents of image {}: they are no "
+                    "latents of its model, or its weights are damaged",
+                    i));
   }
 
   void report(Phase phase, int reused) {
@@ -212,6 +288,7 @@ class Run {
   }
 
   const Denoiser& model_;
+  const Autoencoder* vae_;  // or null
   const Request& request_;
   const ProgressFunction& progress_;
   std::stop_token stop_;
@@ -229,32 +306,47 @@ class Run {
 
 }  // namespace
 
+struct Pipeline::Impl {
+  Parts parts;
+};
+
 Pipeline Pipeline::load(const std::filesystem::path& model, const LoadOptions& options) {
-  std::shared_ptr<const Denoiser> loaded;
+  Parts parts;
   with_our_errors(loading_advice, [&] {
     const auto device = parse_device(options.device);
-    const auto checkpoint = io::open_checkpoint(model, parse_weights(options.weights));
-    const auto config = resolve_dit_config(options.architecture, checkpoint);
-    loaded = DiT::load(config, checkpoint, device, parse_dtype(options.dtype));
+    auto source = open_dit(model, options.architecture, parse_weights(options.weights));
+    parts.scheduler = read_scheduler(source, model);
+    parts.class_names = std::move(source.class_names);
+    parts.vae = load_vae(vae_folder(options, source.vae), source.config, device);
+    parts.model = DiT::load(source.config, *source.weights, device, parse_dtype(options.dtype));
+    parts.summary = summarize(parts);
   });
-  return Pipeline(std::move(loaded));
+  Pipeline pipeline(parts.model);
+  pipeline.impl_ = std::make_shared<const Impl>(Impl{std::move(parts)});
+  return pipeline;
 }
 
 Pipeline Pipeline::seeded(const std::string& architecture, std::uint64_t seed,
                           const LoadOptions& options) {
-  std::shared_ptr<const Denoiser> made;
+  Parts parts;
   with_our_errors(loading_advice, [&] {
     const auto device = parse_device(options.device);
     const auto config = dit_config(architecture);
-    made = DiT::load(config, seeded_dit_weights(config, seed), device, parse_dtype(options.dtype));
+    parts.vae = load_vae(vae_folder(options, {}), config, device);
+    parts.model =
+        DiT::load(config, seeded_dit_weights(config, seed), device, parse_dtype(options.dtype));
+    parts.summary = summarize(parts);
   });
-  return Pipeline(std::move(made));
+  Pipeline pipeline(parts.model);
+  pipeline.impl_ = std::make_shared<const Impl>(Impl{std::move(parts)});
+  return pipeline;
 }
 
 Pipeline::Pipeline(std::shared_ptr<const Denoiser> model) {
   if (!model) throw InputError("a pipeline needs a model, not a null pointer");
   auto summary = summarize(*model);
-  impl_ = std::make_shared<const Impl>(Impl{std::move(model), std::move(summary)});
+  impl_ = std::make_shared<const Impl>(
+      Impl{{.model = std::move(model), .summary = std::move(summary)}});
 }
 
 Result Pipeline::sample(const Request& request, const ProgressFunction& progress,
@@ -262,18 +354,19 @@ Result Pipeline::sample(const Request& request, const ProgressFunction& progress
   Result result;
   const auto advice = fmt::format("try a batch size below {}", request.batch_size);
   with_our_errors(advice,
-                  [&] { result = Run(*impl_->model, request, progress, std::move(stop))(); });
+                  [&] { result = Run(impl_->parts, request, progress, std::move(stop))(); });
   return result;
 }
 
 std::optional<CachePlan> Pipeline::plan(const Request& request) const {
-  const auto& info = impl_->model->info();
-  const auto prepared = prepare(request, info);
+  const auto& info = impl_->parts.model->info();
+  const auto prepared = prepare(request, info, impl_->parts.scheduler);
   return policy_of(request).plan(run_shape(info.blocks, prepared.schedule, prepared.sampler,
                                            info.fingerprint, prepared.guidance));
 }
 
-const ModelSummary& Pipeline::summary() const { return impl_->summary; }
-const ForwardCost& Pipeline::cost() const { return impl_->model->cost(); }
+const ModelSummary& Pipeline::summary() const { return impl_->parts.summary; }
+const ClassNames& Pipeline::class_names() const { return impl_->parts.class_names; }
+const ForwardCost& Pipeline::cost() const { return impl_->parts.model->cost(); }
 
 }  // namespace l2c

@@ -8,10 +8,6 @@
 
 namespace l2c {
 
-namespace {
-constexpr int default_steps = 20;
-}
-
 Schedule spaced_schedule(const std::string& spacing, std::optional<int> steps) {
   if (steps && (*steps < 1 || *steps > 1000)) {
     throw InputError(fmt::format("{} steps: give 1 to 1000", *steps));

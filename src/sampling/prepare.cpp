@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <memory>
 
 #include "l2c/core/error.h"
 #include "l2c/diffusion/noise.h"
@@ -48,6 +49,25 @@ void check_numbers(const Request& request) {
   if (!std::isfinite(request.guidance)) {
     throw InputError(fmt::format("guidance scale {}: give a finite number", request.guidance));
   }
+}
+
+SchedulerRun folder_run(const Request& request, const FolderScheduler& scheduler) {
+  if (!scheduler.config) {
+    throw InputError(fmt::format("the folder's scheduler can't be used: {}; choose ddim or ddpm",
+                                 scheduler.problem));
+  }
+  if (!request.spacing.empty()) {
+    throw InputError(
+        fmt::format("the spacing \"{}\" belongs to the official samplers: the folder's scheduler "
+                    "has its own timesteps; give a number of steps instead",
+                    request.spacing));
+  }
+  if (request.eta != 0 && scheduler.config->kind != SchedulerKind::ddim) {
+    throw InputError(
+        fmt::format("eta belongs to DDIM: leave it at 0 for the folder's scheduler ({})",
+                    describe(*scheduler.config)));
+  }
+  return plan_scheduler(*scheduler.config, request.steps.value_or(default_steps));
 }
 
 std::vector<int> image_labels(const Request& request, const DenoiserInfo& info) {
@@ -100,11 +120,18 @@ at::Tensor checked_noise(const Latents& noise, std::size_t images, const Denoise
 
 }  // namespace
 
-Prepared prepare(const Request& request, const DenoiserInfo& info) {
+Prepared prepare(const Request& request, const DenoiserInfo& info,
+                 const FolderScheduler& scheduler) {
   check_numbers(request);
   Prepared prepared;
-  prepared.schedule = spaced_schedule(request.spacing, request.steps);
-  prepared.sampler = request.sampler == SamplerKind::ddim ? "ddim" : "ddpm";
+  if (request.sampler == SamplerKind::folder) {
+    prepared.run = folder_run(request, scheduler);
+    prepared.schedule = prepared.run->schedule();
+    prepared.sampler = "folder";
+  } else {
+    prepared.schedule = spaced_schedule(request.spacing, request.steps);
+    prepared.sampler = request.sampler == SamplerKind::ddim ? "ddim" : "ddpm";
+  }
   prepared.guidance = make_guidance(request, info);
   prepared.labels = image_labels(request, info);
   if (request.initial_noise) {
@@ -128,12 +155,15 @@ StepFunction step_function(const Request& request, const Prepared& prepared,
                            const DenoiserInfo& info, std::int64_t first) {
   const bool ddpm = request.sampler == SamplerKind::ddpm;
   const bool noisy = ddpm || request.eta > 0;
-  return [&request, &prepared, &info, first, ddpm, noisy](
+  const auto folder = prepared.run ? std::make_shared<SchedulerSteps>(*prepared.run) : nullptr;
+  return [&request, &prepared, &info, first, ddpm, noisy, folder](
              int i, int evaluation, const at::Tensor& x, const at::Tensor& output) {
     at::Tensor noise;
-    if (noisy && i > 0) {
+    // The folder's DDIM may leave noise at its last step, and then adds some.
+    if (noisy && (i > 0 || folder)) {
       noise = image_noise(request, info, first, x.size(0), evaluation).to(x.device());
     }
+    if (folder) return folder->step(evaluation, x, output, request.eta, noise);
     return ddpm ? ddpm_step(prepared.schedule, i, x, output, noise)
                 : ddim_step(prepared.schedule, i, x, output, request.eta, noise);
   };

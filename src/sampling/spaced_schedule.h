@@ -8,6 +8,8 @@
 
 namespace l2c {
 
+constexpr int default_steps = 20;
+
 // See Request::steps and Request::spacing. Throws InputError.
 Schedule spaced_schedule(const std::string& spacing, std::optional<int> steps);
 

@@ -94,7 +94,7 @@ class BadInput(Case):
         self.bad("sample", "--model", DATA / "dit_tiny/state_dict.pt", *self.out, says="DiT-XL/2")
         self.bad("sample", "--model", DATA / "dit_tiny/weights.safetensors", "--arch", "DiT-XXL/3",
                  *self.out, says="DiT-XXL/3")
-        self.bad("sample", "--model", self.folder, *self.out, says="directory")
+        self.bad("sample", "--model", self.folder, *self.out, says="is a folder without model_index.json")
         self.bad("sample", "--model", self.folder / "none.pt", *self.out, says="none.pt")
 
     def test_weights_from_a_seed(self):

@@ -94,7 +94,7 @@ class Inspect(Case):
         cut = self.folder / "cut.pt"
         cut.write_bytes((DATA / "dit_tiny/state_dict.pt").read_bytes()[:100000])
         self.fails(2, "inspect", cut, says="cut.pt")
-        self.fails(2, "inspect", self.folder, says="directory")
+        self.fails(2, "inspect", self.folder, says="is a folder without model_index.json")
         self.fails(2, "inspect", self.folder / "nothing", says="nothing")
         text = self.folder / "notes.txt"
         text.write_text("no checkpoint at all")

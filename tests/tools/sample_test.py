@@ -4,7 +4,6 @@
 """
 import json
 import signal
-import struct
 import subprocess
 import time
 import unittest
@@ -19,7 +18,7 @@ class Sample(Case):
         count = 4 * 4 * 8 * 8
         noise = self.folder / "z.safetensors"
         tensor_file.write(noise, {"z": ([4, 4, 8, 8], golden["z"][1][:count])})
-        y = self.labels_of(DATA / "sampling/ddim20_cfg4.safetensors")
+        y = tensor_file.read_int64(DATA / "sampling/ddim20_cfg4.safetensors", "y")
         labels = ",".join(map(str, y[:4]))
         out = self.folder / "x.safetensors"
         stats = self.folder / "stats.json"
@@ -36,14 +35,6 @@ class Sample(Case):
         numbers = json.loads(stats.read_text())
         self.assertEqual((numbers["computed"], numbers["reused"]), (160, 0))
         self.assertEqual((numbers["ideal_speedup"], numbers["cache_bytes"]), (1.0, 0))
-
-    @staticmethod
-    def labels_of(path):
-        raw = path.read_bytes()
-        size = struct.unpack("<Q", raw[:8])[0]
-        entry = json.loads(raw[8:8 + size])["y"]
-        begin, end = entry["data_offsets"]
-        return struct.unpack(f"<{(end - begin) // 8}q", raw[8 + size + begin:8 + size + end])
 
     def test_cache_options_change_which_branches_run(self):
         def computed(*options):

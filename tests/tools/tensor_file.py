@@ -19,6 +19,15 @@ def write(path, tensors):
         file.write(struct.pack("<Q", len(text)) + text + data)
 
 
+def read_int64(path, name):
+    """The values of one I64 tensor."""
+    with open(path, "rb") as file:
+        raw = file.read()
+    size = struct.unpack("<Q", raw[:8])[0]
+    begin, end = json.loads(raw[8:8 + size])[name]["data_offsets"]
+    return list(struct.unpack(f"<{(end - begin) // 8}q", raw[8 + size + begin:8 + size + end]))
+
+
 def read(path):
     """name -> (shape, list of floats) of the F32 tensors."""
     with open(path, "rb") as file:

@@ -44,7 +44,9 @@ void make_policy(Cache& cache, const CacheOptions& options) {
 }  // namespace
 
 void add_pipeline_options(CLI::App& app, PipelineOptions& options) {
-  auto* model = app.add_option("--model", options.model, "checkpoint: .safetensors, .pt or .pth");
+  auto* model = app.add_option("--model", options.model,
+                               "checkpoint (.safetensors, .pt, .pth), or the folder of a Diffusers "
+                               "DiT pipeline or transformer");
   auto* init =
       app.add_option("--init", options.init,
                      "\"seeded:S\" instead of a model: the weights of --arch made from the "
@@ -52,7 +54,7 @@ void add_pipeline_options(CLI::App& app, PipelineOptions& options) {
   init->excludes(model);
   app.add_option("--arch", options.load.architecture,
                  "\"DiT-XL/2\", \"DiT-S/8-512\", ... or a JSON file with the constructor's fields "
-                 "(default: the model file's own metadata)");
+                 "(default: the model file's own metadata, or Diffusers' config.json)");
   app.add_option("--weights", options.load.weights, "of a training checkpoint: ema or model")
       ->check(CLI::IsMember({"ema", "model"}))
       ->excludes(init)
@@ -123,9 +125,15 @@ std::shared_ptr<const CachePolicy> router_policy(const Cache& cache, double thre
   return recalled(std::make_shared<LearnedRouter>(*cache.router, threshold), cache.recall);
 }
 
-void add_step_options(CLI::App& app, StepOptions& options) {
-  app.add_option("--sampler", options.sampler, "ddim or ddpm")
-      ->check(CLI::IsMember({"ddim", "ddpm"}))
+void add_step_options(CLI::App& app, StepOptions& options, bool folder) {
+  std::vector<std::string> samplers{"ddim", "ddpm"};
+  if (folder) samplers.emplace_back("folder");
+  app.add_option("--sampler", options.sampler,
+                 folder
+                     ? "ddim or ddpm (official), or folder: the scheduler of a Diffusers folder, "
+                       "whose timesteps are others"
+                     : "ddim or ddpm")
+      ->check(CLI::IsMember(samplers))
       ->capture_default_str();
   app.add_option(
       "--steps", options.steps,
@@ -135,6 +143,7 @@ void add_step_options(CLI::App& app, StepOptions& options) {
 }
 
 SamplerKind sampler_kind(const std::string& name) {
+  if (name == "folder") return SamplerKind::folder;
   return name == "ddpm" ? SamplerKind::ddpm : SamplerKind::ddim;
 }
 

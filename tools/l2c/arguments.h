@@ -20,7 +20,7 @@ namespace l2c::cli {
 struct PipelineOptions {
   std::string model;
   std::string init;
-  LoadOptions load;  // --dtype is not among the options below
+  LoadOptions load{.vae = "none"};  // --dtype and --vae are not among the options below
 };
 // --model, --init, --arch, --weights and --device.
 void add_pipeline_options(CLI::App& app, PipelineOptions& options);
@@ -58,7 +58,8 @@ struct StepOptions {
   std::optional<int> steps;
   std::string spacing;
 };
-void add_step_options(CLI::App& app, StepOptions& options);
+// `folder`: the sampler may be the scheduler of the model's folder.
+void add_step_options(CLI::App& app, StepOptions& options, bool folder = false);
 SamplerKind sampler_kind(const std::string& name);
 // Without --steps and --spacing, a router or schedule says how many steps it is for.
 std::optional<int> steps_for(const StepOptions& options, const Cache& cache);

@@ -4,13 +4,19 @@
 
 #include "l2c/core/device.h"
 #include "l2c/io/checkpoint.h"
+#include "l2c/models/dit_source.h"
 
 namespace l2c::cli {
 
 void add_model_options(CLI::App& app, ModelOptions& options) {
-  app.add_option("--model", options.model, "checkpoint: .safetensors, .pt or .pth")->required();
+  app.add_option(
+         "--model", options.model,
+         "checkpoint (.safetensors, .pt, .pth), or the folder of a Diffusers DiT pipeline or "
+         "transformer")
+      ->required();
   app.add_option("--arch", options.arch,
-                 "\"DiT-XL/2\", ... or a JSON file (default: the model file's own metadata)");
+                 "\"DiT-XL/2\", ... or a JSON file (default: the model file's own metadata, or "
+                 "Diffusers' config.json)");
   app.add_option("--weights", options.weights, "of a training checkpoint: ema or model")
       ->check(CLI::IsMember({"ema", "model"}))
       ->capture_default_str();
@@ -18,10 +24,9 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
 
 std::shared_ptr<const DiT> load_model(const ModelOptions& options,
                                       std::optional<at::ScalarType> products) {
-  const auto checkpoint = io::open_checkpoint(
-      options.model, options.weights == "model" ? io::Weights::model : io::Weights::ema);
-  return DiT::load(resolve_dit_config(options.arch, checkpoint), checkpoint,
-                   parse_device(options.device), products);
+  const auto source = open_dit(options.model, options.arch,
+                               options.weights == "model" ? io::Weights::model : io::Weights::ema);
+  return DiT::load(source.config, *source.weights, parse_device(options.device), products);
 }
 
 std::shared_ptr<const DataSet> open_model_data(const std::string& path, const std::string& split,

@@ -3,14 +3,17 @@
 #include <fmt/ranges.h>
 
 #include <CLI/App.hpp>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <vector>
 
 #include "commands.h"
 #include "console.h"
 #include "l2c/cache/policies.h"
 #include "l2c/core/error.h"
+#include "l2c/diffusion/scheduler.h"
 #include "l2c/evaluation/report.h"
 #include "l2c/io/checkpoint.h"
 #include "l2c/io/file.h"
@@ -18,6 +21,7 @@
 #include "l2c/io/torch_checkpoint.h"
 #include "l2c/models/dit.h"
 #include "l2c/models/dit_infer.h"
+#include "l2c/models/dit_source.h"
 #include "l2c/sampling/planning.h"
 #include "report.h"
 
@@ -60,17 +64,19 @@ Json describe_router(const std::string& path) {
   return json;
 }
 
+void check_finite(const std::string& path, const std::string& name, const at::Tensor& tensor) {
+  if (!tensor.is_floating_point()) return;
+  // LibTorch does not look into numbers of 8 bits.
+  const auto values = tensor.element_size() == 1 ? tensor.to(at::kFloat) : tensor;
+  if (values.isfinite().all().item<bool>()) return;
+  throw InputError(
+      fmt::format("{}: tensor {} holds NaN or infinity: the file is damaged or its "
+                  "training diverged",
+                  path, name));
+}
+
 void check_finite(const std::string& path, const io::TensorMap& tensors) {
-  for (const auto& [name, tensor] : tensors) {
-    if (!tensor.is_floating_point()) continue;
-    // LibTorch does not look into numbers of 8 bits.
-    const auto values = tensor.element_size() == 1 ? tensor.to(at::kFloat) : tensor;
-    if (values.isfinite().all().item<bool>()) continue;
-    throw InputError(
-        fmt::format("{}: tensor {} holds NaN or infinity: the file is damaged or its "
-                    "training diverged",
-                    path, name));
-  }
+  for (const auto& [name, tensor] : tensors) check_finite(path, name, tensor);
 }
 
 // How many, how large, of what types.
@@ -130,6 +136,46 @@ std::vector<io::Checkpoint> open_sections(const std::string& path) {
 // Loading checks every name and shape.
 std::string checked_fingerprint(const io::Checkpoint& checkpoint, const DiTConfig& config) {
   return DiT::load(config, checkpoint)->info().fingerprint;
+}
+
+bool is_folder(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_directory(path, error);
+}
+
+// A transformer's weights with their config.json beside them.
+bool is_diffusers_file(const std::string& path) {
+  const std::filesystem::path file(path);
+  std::error_code error;
+  return std::filesystem::exists(file.parent_path() / "config.json", error) &&
+         has_diffusers_names(io::open_checkpoint(file).tensors);
+}
+
+// A scheduler that can't be used here is no fault of the folder.
+std::string scheduler_text(const std::filesystem::path& path) {
+  try {
+    return describe(
+        scheduler_config_from_json(io::read_text(path, io::most_json_bytes), path.string()));
+  } catch (const InputError& error) {
+    return fmt::format("not usable here: {}", error.what());
+  }
+}
+
+Json describe_diffusers(const std::string& path) {
+  const DiTSource source = open_dit(path);
+  for (const auto& [name, shape] : source.weights->shapes()) {
+    check_finite(source.weights->description(), name, source.weights->tensor(name));
+    source.weights->release(name);
+  }
+  Json json{{"kind", "model"}, {"format", source.format}, {"stored_as", "Diffusers"}};
+  json["weights"] = source.weights->description();
+  json["architecture"] = dit_name(source.config);
+  json["described_as"] = describe_dit(source.config);
+  json["config"] = Json::parse(to_json(source.config));
+  json["fingerprint"] = DiT::load(source.config, *source.weights)->info().fingerprint;
+  if (!source.class_names.empty()) json["named_classes"] = source.class_names.texts().size();
+  if (!source.scheduler.empty()) json["scheduler"] = scheduler_text(source.scheduler);
+  return json;
 }
 
 Json describe_checkpoint(const std::string& path) {
@@ -206,8 +252,10 @@ void inspect_report(const std::string& path, bool json) {
 }
 
 Json describe(const std::string& path) {
+  if (is_folder(path)) return describe_diffusers(path);
   if (Router::recognises(path)) return describe_router(path);
-  return is_training_state(path) ? describe_training_state(path) : describe_checkpoint(path);
+  if (is_training_state(path)) return describe_training_state(path);
+  return is_diffusers_file(path) ? describe_diffusers(path) : describe_checkpoint(path);
 }
 
 void inspect(const std::string& path, bool json) {
@@ -226,13 +274,14 @@ void inspect(const std::string& path, bool json) {
 }  // namespace
 
 void add_inspect(CLI::App& app) {
-  auto* command = app.add_subcommand(
-      "inspect",
-      "Describe a checkpoint, router, tensor file, training checkpoint or report of eval; exit "
-      "code 0 sound, 2 bad.");
+  auto* command = app.add_subcommand("inspect",
+                                     "Describe a checkpoint, Diffusers folder, router, tensor "
+                                     "file, training checkpoint or report of "
+                                     "eval; exit "
+                                     "code 0 sound, 2 bad.");
   auto path = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
-  command->add_option("file", *path, "the file")->required();
+  command->add_option("file", *path, "the file, or the folder of a Diffusers DiT")->required();
   command->add_flag("--json", *json, "for programs");
   command->footer("Example:\n  l2c inspect DDIM20_router.pt");
   command->callback([path, json] { inspect(*path, *json); });

@@ -28,7 +28,7 @@ struct SampleOptions {
   CacheOptions cache;
   StepOptions step;
   NoiseOptions noise;
-  std::vector<int> labels;
+  std::vector<std::string> labels;  // numbers and names
   int per_class = 1;
   std::string initial_noise;
   int batch_size = 16;
@@ -51,6 +51,14 @@ void check_outputs(SampleOptions& options) {
   cli::check_outputs({options.out, options.save_latents, options.stats});
 }
 
+std::vector<int> labels_of(const SampleOptions& options, const Pipeline& pipeline) {
+  if (!options.labels.empty()) return parse_labels(options.labels, pipeline.class_names());
+  std::vector<int> labels(
+      static_cast<std::size_t>(std::min(default_label_count, pipeline.summary().num_classes)));
+  std::iota(labels.begin(), labels.end(), 0);
+  return labels;
+}
+
 // F.safetensors or F.safetensors:tensor.
 Latents read_noise(const std::string& text) {
   const auto colon = text.rfind(':');
@@ -61,11 +69,11 @@ Latents read_noise(const std::string& text) {
 
 Request make_request(const SampleOptions& options, const Cache& cache) {
   Request request = cli::make_request(options.step, options.noise, cache);
-  request.labels = options.labels;
   request.per_class = options.per_class;
   request.batch_size = options.batch_size;
   request.memory_limit = static_cast<std::int64_t>(options.memory_limit);
   request.cuda_graphs = !options.no_cuda_graphs;
+  request.pictures = !options.out.empty();
   if (!options.initial_noise.empty()) request.initial_noise = read_noise(options.initial_noise);
   return request;
 }
@@ -73,7 +81,8 @@ Request make_request(const SampleOptions& options, const Cache& cache) {
 Result run(const Pipeline& pipeline, const Request& request, const std::string& title,
            const std::stop_token& stop) {
   ProgressLine line(title);
-  return pipeline.sample(request, [&](const Progress& progress) { line.show(progress); }, stop);
+  return pipeline.sample(
+      request, [&](const Progress& progress) { line.show(progress); }, stop);
 }
 
 // The first forward pass of a process pays for LibTorch's start: not a part of either run's time.
@@ -83,6 +92,7 @@ void warm_up(const Pipeline& pipeline, const Request& request, const std::stop_t
   first.per_class =
       std::min(request.batch_size, request.per_class * static_cast<int>(request.labels.size()));
   first.steps = 1;
+  first.pictures = false;
   first.spacing.clear();
   first.cache = nullptr;
   first.initial_noise.reset();
@@ -102,7 +112,9 @@ io::Bitmap sheet(const Result& result, const Request& request) {
   return contact_sheet(by_row, classes);
 }
 
-std::string spacing_of(const Request& request) {
+// What tells which timesteps the run had.
+std::string spacing_of(const Request& request, const Pipeline& pipeline) {
+  if (request.sampler == SamplerKind::folder) return pipeline.summary().scheduler;
   return plan_shape(1, request.spacing, request.steps, "").spacing;
 }
 
@@ -115,7 +127,7 @@ nlohmann::ordered_json settings_json(const SampleOptions& options, const Cache& 
                               {"policy", cache.policy ? cache.policy->name() : "compute all"},
                               {"router", options.cache.router},
                               {"sampler", options.step.sampler},
-                              {"spacing", spacing_of(request)},
+                              {"spacing", spacing_of(request, pipeline)},
                               {"eta", request.eta},
                               {"cfg_scale", request.guidance},
                               {"cfg_channels", options.noise.cfg_channels},
@@ -129,6 +141,9 @@ nlohmann::ordered_json settings_json(const SampleOptions& options, const Cache& 
                               {"cuda_graphs", request.cuda_graphs},
                               {"threads", build_info().threads}};
   if (cache.router) json["threshold"] = cache.threshold;
+  if (pipeline.summary().decodes) {
+    json["vae"] = source.load.vae.empty() ? "the model's folder" : source.load.vae;
+  }
   return json;
 }
 
@@ -177,17 +192,15 @@ void sample(SampleOptions options) {
   }
   Request request = make_request(options, cache);
   const auto pipeline = open_pipeline(options.pipeline);
-  if (request.labels.empty()) {
-    request.labels.resize(
-        static_cast<std::size_t>(std::min(default_label_count, pipeline.summary().num_classes)));
-    std::iota(request.labels.begin(), request.labels.end(), 0);
-  }
+  request.labels = labels_of(options, pipeline);
   (void)pipeline.plan(request);  // a request that does not fit fails here, before any work
-  check_sheet_size(options, request, pipeline.summary().size);
-  if (!options.out.empty() && !pipeline.summary().makes_pixels) {
+  check_sheet_size(options, request, pipeline.summary().image_size);
+  const auto& model = pipeline.summary();
+  if (!options.out.empty() && !model.makes_pixels && !model.decodes) {
     complain(
-        fmt::format("note: {}-channel latents need a decoder; {} will be a false-colour preview",
-                    pipeline.summary().channels, options.out));
+        fmt::format("note: {}-channel latents need a decoder (--vae); {} will be a "
+                    "false-colour preview",
+                    model.channels, options.out));
   }
 
   std::optional<Result> full;
@@ -221,7 +234,10 @@ void add_speed_options(CLI::App& app, SampleOptions& options) {
 }
 
 void add_request_options(CLI::App& app, SampleOptions& options) {
-  app.add_option("--labels", options.labels, "classes, comma separated (default: the first ten)")
+  app.add_option(
+         "--labels", options.labels,
+         "classes, comma separated: numbers, or names where the model's Diffusers folder has "
+         "them (\"golden retriever\"; default: the first ten)")
       ->delimiter(',');
   app.add_option("--per-class", options.per_class, "images a label")->capture_default_str();
   app.add_option("--initial-noise", options.initial_noise,
@@ -248,16 +264,22 @@ void add_sample(CLI::App& app) {
   auto* command = app.add_subcommand("sample", "Make images.");
   auto options = std::make_shared<SampleOptions>();
   add_pipeline_options(*command, options->pipeline);
+  options->pipeline.load.vae.clear();
+  command->add_option("--vae", options->pipeline.load.vae,
+                      "folder of a Diffusers AutoencoderKL that makes pictures of latents, or none "
+                      "(default: the vae/ of the model's Diffusers folder)");
   add_speed_options(*command, *options);
   add_cache_options(*command, options->cache);
-  add_step_options(*command, options->step);
+  add_step_options(*command, options->step, /*folder=*/true);
   add_noise_options(*command, options->noise);
   add_request_options(*command, *options);
   add_output_options(*command, *options);
   command->footer(
       "Example: try four images, see what the router saves and what it costs\n"
       "  l2c sample --model DiT-XL-2-256x256.pt --arch DiT-XL/2 --router DDIM20_router.pt \\\n"
-      "    --threshold 0.1 --labels 207,360,387,974 --compare --out try.png --stats try.json");
+      "    --threshold 0.1 --labels 207,360,387,974 --compare --out try.png --stats try.json\n"
+      "A Diffusers folder brings the names of its classes:\n"
+      "  l2c sample --model DiT-XL-2-256 --labels \"golden retriever,otter\" --out try.png");
   command->callback([options] { sample(*options); });
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -59,7 +60,12 @@ class AtomicFile {
 // it is not a directory). Creates nothing. For checks before long work.
 void check_writable(const std::filesystem::path& target);
 
-// The whole of a text file. Throws like MappedFile::open.
-std::string read_text(const std::filesystem::path& path);
+// The whole of a text file. Throws like MappedFile::open, and InputError for a file of more than
+// `most_bytes`.
+std::string read_text(const std::filesystem::path& path,
+                      std::size_t most_bytes = std::numeric_limits<std::size_t>::max());
+
+// For foreign configurations: what is parsed takes up to a hundred times the text's memory.
+constexpr std::size_t most_json_bytes = std::size_t{1} << 20;
 
 }  // namespace l2c::io

@@ -53,7 +53,7 @@ class StoredWeights final : public WeightSource {
   std::string description_;
   io::TensorMap tensors_;
   ShapeMap shapes_;
-  std::shared_ptr<const io::MappedFile> file_;  // or null
+  std::vector<std::shared_ptr<const io::MappedFile>> files_;
 };
 
 // Weights drawn from a seed: a model of any size without a file, for measurements and tests; its

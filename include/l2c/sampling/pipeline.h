@@ -8,6 +8,7 @@
 #include <string>
 
 #include "l2c/core/cost.h"
+#include "l2c/models/class_names.h"
 #include "l2c/sampling/request.h"
 
 namespace l2c {
@@ -15,12 +16,16 @@ namespace l2c {
 class Denoiser;
 
 struct LoadOptions {
-  std::string architecture{};   // "DiT-XL/2", a JSON file, or empty: the file's own metadata says
+  // "DiT-XL/2", a JSON file, or empty: the file's own metadata says, or a Diffusers config.json
+  std::string architecture{};
   std::string weights = "ema";  // of a training checkpoint: "ema" or "model"
   std::string device = "cpu";   // "cpu", "cuda", "cuda:N"
   // Of the products and of what the cache keeps: "fp32", or "bf16" (faster, half the memory; sums,
   // residual stream, norms, embeddings and sampler stay fp32).
   std::string dtype = "fp32";
+  // What makes pictures of latents: the folder of a Diffusers AutoencoderKL; "none"; or empty: the
+  // vae/ of the model's Diffusers folder, if it has one. Always fp32.
+  std::string vae{};
 };
 
 // What is loaded; see DenoiserInfo for the fields' meaning.
@@ -34,12 +39,18 @@ struct ModelSummary {
   std::string dtype;  // of products and kept branches: "fp32" or "bf16"
   bool can_be_guided = false;
   bool makes_pixels = false;  // 1 or 3 channels in [-1, 1]; otherwise latents
+  // Height and width of the pictures: with a VAE, larger than the latents.
+  int image_size = 0;
+  bool decodes = false;  // there is a VAE
+  // For SamplerKind::folder: "DDIMScheduler, leading"; empty: there is none.
+  std::string scheduler{};
 };
 
 // Immutable: any number of threads may sample from one pipeline. Copies share the model.
 class Pipeline {
  public:
-  // Throws InputError (files, architecture, weights, device).
+  // `model`: a checkpoint, or the folder of a Diffusers DiT pipeline or transformer (open_dit,
+  // which says what that may be). Throws InputError (files, architecture, weights, device).
   static Pipeline load(const std::filesystem::path& model, const LoadOptions& options = {});
   // A model of `architecture` ("DiT-XL/2" or a JSON file) with weights made from a seed, for
   // measurements of models whose weights are not at hand: see SeededWeights. options.architecture
@@ -61,6 +72,8 @@ class Pipeline {
   [[nodiscard]] std::optional<CachePlan> plan(const Request& request) const;
 
   [[nodiscard]] const ModelSummary& summary() const;
+  // What the labels are called: id2label of a Diffusers folder; empty for other models.
+  [[nodiscard]] const ClassNames& class_names() const;
   [[nodiscard]] const ForwardCost& cost() const;
 
  private:

@@ -14,7 +14,9 @@
 
 namespace l2c {
 
-enum class SamplerKind { ddim, ddpm };
+// ddim, ddpm: the official ones. folder: what the scheduler/ of a Diffusers model's folder says,
+// with its own timesteps, which are others than the official ones of as many steps.
+enum class SamplerKind { ddim, ddpm, folder };
 
 // Which epsilon channels guidance acts on. three: the first min(3, channels), DiT's official
 // numbers; all: every one, as Diffusers does.
@@ -29,18 +31,21 @@ struct Request {
   std::int64_t first_image = 0;
   // Denoising steps, 1 ... 1000. Unset: as many as `spacing` has, or 20.
   std::optional<int> steps;
-  // Official spacing string ("20", "ddim20", "10,10"). Empty: the number of steps.
+  // Official spacing string ("20", "ddim20", "10,10"). Empty: the number of steps. Not for the
+  // folder's scheduler.
   std::string spacing;
   SamplerKind sampler = SamplerKind::ddim;
-  double eta = 0;       // DDIM's, >= 0; 0: deterministic
+  double eta = 0;       // DDIM's (the folder's, too), >= 0; 0: deterministic
   double guidance = 4;  // classifier-free guidance scale; 1: off
   GuidanceChannels guidance_channels = GuidanceChannels::three;
   int batch_size = 16;  // images at a time
-  // Bytes that a micro-batch may take beside the weights; fewer images at a time where they would
-  // take more. 0: no limit.
+  // Bytes that a micro-batch may take beside the weights (a VAE's decoding, one image at a time,
+  // not counted); fewer images at a time where they would take more. 0: no limit.
   std::int64_t memory_limit = 0;
   // What to reuse; null: compute everything.
   std::shared_ptr<const CachePolicy> cache;
+  // Whether to make Result::images. Without, the VAE does not run.
+  bool pictures = true;
   // On a GPU: whether the model calls of a run with a plan are recorded as CUDA graphs and
   // repeated. No effect on the CPU, nor on what is sampled.
   bool cuda_graphs = true;
@@ -83,8 +88,9 @@ struct Image {
 
 struct Result {
   Latents latents;  // [images, C, S, S], as the sampler left them
-  // One an image. Pixel models (1 or 3 channels in [-1, 1]) give the picture; of latents, which
-  // need a decoder, a false-colour preview: the first three channels, each image on its own scale.
+  // One an image, none without Request::pictures. Pixel models (1 or 3 channels in [-1, 1]) give
+  // the picture, and so do latents with a VAE; without one, latents give a false-colour preview:
+  // the first three channels, each image on its own scale.
   std::vector<Image> images;
   RunStats stats;
 };
