@@ -153,10 +153,10 @@ TEST_P(Protocols, ContainersAndObjects) {
 INSTANTIATE_TEST_SUITE_P(Pickle, Protocols, testing::Values(3, 4));
 
 TEST(TorchZip, IsToldByItsFirstBytes) {
-  EXPECT_TRUE(l2c::io::looks_like_torch_zip(l2c::test::data("dit_tiny/state_dict.pt")));
-  EXPECT_FALSE(l2c::io::looks_like_torch_zip(l2c::test::data("dit_tiny/weights.safetensors")));
-  EXPECT_FALSE(l2c::io::looks_like_torch_zip(scratch()));
-  EXPECT_FALSE(l2c::io::looks_like_torch_zip(scratch() / "none"));
+  EXPECT_TRUE(l2c::io::looks_like_torch_file(l2c::test::data("dit_tiny/state_dict.pt")));
+  EXPECT_FALSE(l2c::io::looks_like_torch_file(l2c::test::data("dit_tiny/weights.safetensors")));
+  EXPECT_FALSE(l2c::io::looks_like_torch_file(scratch()));
+  EXPECT_FALSE(l2c::io::looks_like_torch_file(scratch() / "none"));
 }
 
 TEST(TorchZip, Zip64IsRead) {

@@ -115,7 +115,7 @@ Json describe_training_state(const std::string& path) {
 // The sections of a training checkpoint; a single unnamed one for every other file.
 std::vector<io::Checkpoint> open_sections(const std::string& path) {
   std::vector<io::Checkpoint> sections;
-  if (io::looks_like_torch_zip(path)) {
+  if (io::looks_like_torch_file(path)) {
     io::verify_torch_file(path);
     const auto root = io::read_torch_file(path);
     if (root->find("ema") != nullptr) sections.push_back(io::open_checkpoint(path));
