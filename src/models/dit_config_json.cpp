@@ -11,6 +11,7 @@
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
 #include "l2c/io/file.h"
+#include "l2c/io/json_text.h"
 #include "l2c/models/dit_config.h"
 
 namespace l2c {
@@ -70,6 +71,7 @@ class Reader {
 };
 
 Json parse_object(std::string_view text, std::string_view where) {
+  io::check_json_text(text, where);
   Json json;
   try {
     json = Json::parse(text);

@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-#include "byte_files.h"
+#include "support/byte_files.h"
 #include "l2c/core/error.h"
 #include "support/golden.h"
 #include "support/memory.h"

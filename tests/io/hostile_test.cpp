@@ -7,7 +7,7 @@
 #include <random>
 #include <string>
 
-#include "byte_files.h"
+#include "support/byte_files.h"
 #include "l2c/core/error.h"
 #include "l2c/io/checkpoint.h"
 #include "l2c/io/npz.h"

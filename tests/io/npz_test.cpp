@@ -9,7 +9,7 @@
 
 #include <cstdlib>
 
-#include "byte_files.h"
+#include "support/byte_files.h"
 #include "l2c/core/error.h"
 #include "support/golden.h"
 #include "support/messages.h"

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "byte_files.h"
+#include "support/byte_files.h"
 #include "l2c/core/error.h"
 #include "l2c/io/safetensors.h"
 #include "support/golden.h"

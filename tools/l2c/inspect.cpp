@@ -14,6 +14,7 @@
 #include "l2c/evaluation/report.h"
 #include "l2c/io/checkpoint.h"
 #include "l2c/io/file.h"
+#include "l2c/io/json_text.h"
 #include "l2c/io/safetensors.h"
 #include "l2c/io/torch_checkpoint.h"
 #include "l2c/models/dit.h"
@@ -105,6 +106,7 @@ Json describe_training_state(const std::string& path) {
   check_finite(path, tensors);
   Json json{{"kind", "training checkpoint"}, {"format", "safetensors"}};
   add_counts(json, tensors);
+  io::check_json_text(metadata.at("settings"), path);
   const auto step = Json::parse(metadata.at("step"), nullptr, /*allow_exceptions=*/false);
   json["step"] = step.is_number_integer() ? step : Json(metadata.at("step"));
   json["settings"] = Json::parse(metadata.at("settings"), nullptr, /*allow_exceptions=*/false);

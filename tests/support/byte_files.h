@@ -23,6 +23,11 @@ using ZipEntries = std::vector<std::pair<std::string, std::string>>;  // name, c
 // A zip file of stored entries with right checksums; zip64 writes all sizes in the wide form.
 std::string make_zip(const ZipEntries& entries, bool zip64 = false);
 
+// The same with deflated entries.
+std::string make_deflated_zip(const ZipEntries& entries);
+// One deflate stream without a header.
+std::string deflated(std::string_view data);
+
 // A file as torch.save writes it around this pickle program, with one storage "0".
 std::filesystem::path torch_file(std::string_view program, std::string_view storage = "");
 
