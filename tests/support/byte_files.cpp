@@ -3,8 +3,10 @@
 #include <zlib.h>
 
 #include <cstdint>
+#include <cstring>
 #include <fstream>
 #include <iterator>
+#include <stdexcept>
 
 #include "support/golden.h"
 
@@ -93,6 +95,22 @@ std::string make_zip(const ZipEntries& entries, bool zip64) {
 
 std::string make_deflated_zip(const ZipEntries& entries) {
   return pack_entries(entries, false, true);
+}
+
+void patch_entry(std::string& zip, const std::string& name, ZipField field,
+                 const std::string& value, bool local_too) {
+  constexpr std::size_t kDirectorySize = 46, kLocalShift = 2;
+  const auto place = static_cast<std::size_t>(field);
+  std::size_t entry = zip.find("PK\1\2");
+  while (entry != zip.npos && zip.compare(entry + kDirectorySize, name.size(), name) != 0) {
+    entry = zip.find("PK\1\2", entry + 1);
+  }
+  if (entry == zip.npos) throw std::logic_error("no such entry: " + name);
+  std::uint32_t header = 0;
+  std::memcpy(&header, zip.data() + entry + static_cast<std::size_t>(ZipField::header),
+              sizeof header);
+  zip.replace(entry + place, value.size(), value);
+  if (local_too) zip.replace(header + place - kLocalShift, value.size(), value);
 }
 
 std::string deflated(std::string_view data) {
