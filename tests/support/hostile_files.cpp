@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <exception>
@@ -117,6 +118,15 @@ void expect_answer(const HostileFile& file, const std::filesystem::path& path,
   if (kMemoryIsReal) EXPECT_LE(answer.grown, bound) << "bytes of memory taken";
 }
 
+// A row "| what | answer |" of the page.
+void expect_documented(const std::string& page, const HostileFile& file) {
+  const std::size_t row = page.find(std::string("| ").append(file.what).append(" |"));
+  ASSERT_NE(row, page.npos) << "docs/formats.md has no such row";
+  const std::string line = page.substr(row, page.find('\n', row) - row);
+  EXPECT_NE(line.find(file.answer.empty() ? "| read" : file.answer), line.npos)
+      << "docs/formats.md says: " << line;
+}
+
 }  // namespace
 
 std::filesystem::path executed_witness() {
@@ -133,8 +143,7 @@ void expect_answers(const std::vector<HostileFile>& files,
   for (const HostileFile& file : files) {
     SCOPED_TRACE(file.what);
     EXPECT_TRUE(names.insert(file.what).second) << "two rows of one name";
-    EXPECT_NE(page.find("| " + file.what + " |"), std::string::npos)
-        << "docs/formats.md has no such row";
+    expect_documented(page, file);
     const auto path = scratch() / file.file;
     write_bytes(path, file.bytes);
     const Answer answer = ask(path, read);
