@@ -16,31 +16,32 @@ using namespace l2c::test;  // NOLINT: the table's words
 constexpr std::size_t kMillion = 1'000'000;
 
 std::string file(const std::string& header, const std::string& data = std::string(8, '\1')) {
-  return packed(std::uint64_t{header.size()}) + header + data;
+  return joined({packed(std::uint64_t{header.size()}), header, data});
 }
 
 std::string tensor(const std::string& name, const std::string& dtype = "F32",
                    const std::string& shape = "2", const std::string& offsets = "0,8") {
-  return std::string("\"") + name + R"(":{"dtype":")" + dtype + R"(","shape":[)" + shape +
-         R"(],"data_offsets":[)" + offsets + "]}";
+  return joined({"\"", name, R"(":{"dtype":")", dtype, R"(","shape":[)", shape,
+                 R"(],"data_offsets":[)", offsets, "]}"});
 }
 
 std::string one(const std::string& dtype, const std::string& shape, const std::string& offsets) {
-  return file(std::string("{") + tensor("w", dtype, shape, offsets) + "}");
+  return file(joined({"{", tensor("w", dtype, shape, offsets), "}"}));
 }
 
 std::string two(const std::string& a, const std::string& b) {
-  return file(std::string("{") + a + "," + b + "}");
+  return file(joined({"{", a, ",", b, "}"}));
 }
 
 std::string metadata(const std::string& entries) {
-  return file(std::string(R"({"__metadata__":{)") + entries + "}," + tensor("w") + "}");
+  return file(joined({R"({"__metadata__":{)", entries, "},", tensor("w"), "}"}));
 }
 
 std::string many_tensors(int count) {
   std::string header = "{";
   for (int i = 0; i < count; ++i) {
-    header += tensor(std::to_string(i), "U8", i == 0 ? "1" : "0", i == 0 ? "0,1" : "1,1") + ",";
+    header += tensor(std::to_string(i), "U8", i == 0 ? "1" : "0", i == 0 ? "0,1" : "1,1");
+    header += ',';
   }
   header.back() = '}';
   return file(header, "x");
@@ -48,7 +49,7 @@ std::string many_tensors(int count) {
 
 std::string many_entries(int count) {
   std::string entries;
-  for (int i = 0; i < count; ++i) entries += std::string("\"") + std::to_string(i) + "\":\"\",";
+  for (int i = 0; i < count; ++i) entries += joined({"\"", std::to_string(i), "\":\"\","});
   entries.pop_back();
   return metadata(entries);
 }
@@ -64,17 +65,17 @@ TEST(HostileFiles, Safetensors) {
   expect_answers(
       {
           {"a safetensors file of 4 bytes", name, "1234", "it has 4 bytes"},
-          {"a header of 2^63 bytes", name, packed(std::uint64_t{1} << 63U) + "{}", "ask for a header of"},
-          {"a header longer than the file", name, packed(std::uint64_t{100}) + "{}", "ends within its header"},
+          {"a header of 2^63 bytes", name, joined({packed(std::uint64_t{1} << 63U), "{}"}), "ask for a header of"},
+          {"a header longer than the file", name, joined({packed(std::uint64_t{100}), "{}"}), "ends within its header"},
           {"a header that is not JSON", name, file("{,}"), "not valid JSON at byte"},
           {"a header that is a list", name, file("[]"), "does not begin with '{'"},
           {"a zero byte in the header", name, file(std::string("{}\0", 3)), "holds a zero byte"},
           {"a header in broken UTF-8", name, file("{\"\xff\":1}"), "not valid JSON"},
-          {"10 million opening brackets", name, file(std::string("{\"a\":") + std::string(10 * kMillion, '[')),
+          {"10 million opening brackets", name, file(joined({"{\"a\":", std::string(10 * kMillion, '[')})),
            "expected an object"},
-          {"a shape of a million axes", name, one("F32", repeated("0,", kMillion) + "0", "0,8"),
+          {"a shape of a million axes", name, one("F32", repeated("0,", kMillion).append("0"), "0,8"),
            "holds more than 64 numbers"},
-          {"a name of a million letters", name, file(std::string("{") + tensor(std::string(kMillion, 'n')) + "}"),
+          {"a name of a million letters", name, file(joined({"{", tensor(std::string(kMillion, 'n')), "}"})),
            "a name of 1000000 bytes, 2000 are the most"},
           {"150,000 tensors", name, many_tensors(150'000), "more than 100000 tensors"},
           {"90,000 tensors", name, many_tensors(90'000), ""},

@@ -17,14 +17,16 @@ std::string program() {
   return pickle_dict(pickle_tensor({.count = 2, .offset = 0, .sizes = {2}, .strides = {1}}));
 }
 
-const std::string kTwo = packed(1.5F) + packed(-2.0F);
+const std::string kTwo = joined({packed(1.5F), packed(-2.0F)});
 const std::string kProgram = "file/data.pkl";
 const std::string kStorage = "file/data/0";
 
 std::string good() { return make_torch_zip(program(), {{.count = 2, .bytes = kTwo}}); }
 
 ZipEntries entries(const std::string& root = "file/") {
-  return {{root + "data.pkl", program()}, {root + "byteorder", "little"}, {root + "data/0", kTwo}};
+  return {{joined({root, "data.pkl"}), program()},
+          {joined({root, "byteorder"}), "little"},
+          {joined({root, "data/0"}), kTwo}};
 }
 
 // good() with one field of an entry changed.
@@ -86,7 +88,7 @@ std::string renamed_in_one_header() {
 
 std::string with_comment() {
   std::string zip = ended(20, std::uint16_t{5});
-  return zip + "hello";
+  return joined({zip, "hello"});
 }
 
 std::string two_tables() {
@@ -136,7 +138,7 @@ std::string packed_zeros(std::int64_t floats) {
 }
 
 std::string packed_program_of_nones() {
-  const std::string code = std::string("\x80\x02(") + std::string(100'000'000, 'N') + "t.";
+  const std::string code = joined({"\x80\x02(", std::string(100'000'000, 'N'), "t."});
   return make_deflated_zip({{kProgram, code}});
 }
 
@@ -153,7 +155,7 @@ TEST(HostileFiles, Zip) {
           {"a zip file that ends after its first mark", "a.pt", "PK\3\4", "too short"},
           {"a zip file cut in half", "a.pt", good().substr(0, good().size() / 2),
            "table of contents at its end is missing"},
-          {"bytes behind the archive", "a.pt", good() + "x", "is not the comment that it announces"},
+          {"bytes behind the archive", "a.pt", joined({good(), "x"}), "is not the comment that it announces"},
           {"an archive with a comment", "a.pt", with_comment(), ""},
           {"one name twice", "a.pt", with(kStorage, kTwo), "'file/data/0' occurs twice"},
           {"an encrypted entry", "a.pt", patched(kStorage, ZipField::flags, std::uint16_t{1}),
@@ -212,7 +214,7 @@ TEST(HostileFiles, Zip) {
           {"entries for folders", "a.pt", with("file/", ""), ""},
           {"60,000 empty entries", "a.pt", many_entries(), ""},
           {"the tar format of PyTorch before 0.1.10", "a.pt",
-           std::string(257, 'x') + "ustar" + std::string(500, 'x'), "the tar format"},
+           joined({std::string(257, 'x'), "ustar", std::string(500, 'x')}), "the tar format"},
       },
       open_and_touch);
 }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "l2c/models/dit_config.h"
+#include "support/byte_files.h"
 #include "support/hostile_files.h"
 
 namespace l2c {
@@ -12,8 +13,8 @@ namespace {
 using namespace test;  // NOLINT: the table's words
 
 std::string with(const std::string& field) {
-  return std::string(R"({"input_size":8,"patch_size":2,"hidden_size":64,"depth":4,"num_heads":4,)") +
-         field + "}";
+  return joined({R"({"input_size":8,"patch_size":2,"hidden_size":64,"depth":4,"num_heads":4,)", field,
+                 "}"});
 }
 
 TEST(HostileFiles, Configurations) {
@@ -30,13 +31,13 @@ TEST(HostileFiles, Configurations) {
           {"60 MB of configuration", name, std::string(60 * million, ' '), "bytes of JSON are too many"},
           {"a million opening brackets", name, std::string(million, '['), "nested more than 16 deep"},
           {"a field nested a hundred thousand deep", name,
-           with(std::string("\"depth\":") + std::string(100'000, '[') + std::string(100'000, ']')),
+           with(joined({"\"depth\":", std::string(100'000, '['), std::string(100'000, ']')})),
            "nested more than 16 deep"},
           {"a million empty lists", name,
            [] {
              std::string lists = "{\"depth\":[";
              for (int i = 0; i < 340'000; ++i) lists += "[],";
-             return lists + "0]}";
+             return joined({lists, "0]}"});
            }(),
            "depth must be an integer"},
           {"a depth of 2^31", name, with(R"("depth":2147483648)"), "depth"},

@@ -89,6 +89,12 @@ void write_bytes(const std::filesystem::path& path, std::string_view bytes) {
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
 
+std::string joined(std::initializer_list<std::string_view> parts) {
+  std::string all;
+  for (const std::string_view part : parts) all.append(part);
+  return all;
+}
+
 std::string make_zip(const ZipEntries& entries, bool zip64) {
   return pack_entries(entries, zip64, false);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,6 +18,9 @@ template <typename T>
 std::string packed(T value) {
   return {reinterpret_cast<const char*>(&value), sizeof value};
 }
+
+// One after the other.
+std::string joined(std::initializer_list<std::string_view> parts);
 
 using ZipEntries = std::vector<std::pair<std::string, std::string>>;  // name, content
 

@@ -115,7 +115,9 @@ void expect_answer(const HostileFile& file, const std::filesystem::path& path,
   }
   constexpr std::int64_t kBase = std::int64_t{64} << 20;
   const auto bound = 4 * static_cast<std::int64_t>(file.bytes.size()) + kBase;
-  if (kMemoryIsReal) EXPECT_LE(answer.grown, bound) << "bytes of memory taken";
+  if (kMemoryIsReal) {
+    EXPECT_LE(answer.grown, bound) << "bytes of memory taken";
+  }
 }
 
 // A row "| what | answer |" of the page.
