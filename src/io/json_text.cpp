@@ -8,9 +8,10 @@ namespace l2c::io {
 
 void check_json_text(std::string_view text, std::string_view where) {
   if (text.size() > most_json_bytes) {
-    throw InputError(fmt::format("{}: {} bytes of JSON are too many, {} are the most; check that "
-                                 "it is the right file",
-                                 where, text.size(), most_json_bytes));
+    throw InputError(
+        fmt::format("{}: {} bytes of JSON are too many, {} are the most; check that "
+                    "it is the right file",
+                    where, text.size(), most_json_bytes));
   }
   int level = 0;
   bool in_string = false;
@@ -23,9 +24,10 @@ void check_json_text(std::string_view text, std::string_view where) {
       in_string = true;
     } else if (letter == '[' || letter == '{') {
       if (++level > most_json_levels) {
-        throw InputError(fmt::format("{}: JSON nested more than {} deep; check that it is the "
-                                     "right file",
-                                     where, most_json_levels));
+        throw InputError(
+            fmt::format("{}: JSON nested more than {} deep; check that it is the "
+                        "right file",
+                        where, most_json_levels));
       }
     } else if (letter == ']' || letter == '}') {
       --level;

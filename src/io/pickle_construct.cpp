@@ -253,8 +253,8 @@ NodeId load_storage(Graph& graph, const List& parts) {
 
 NodeId load_persistent(Graph& graph, NodeId id) {
   const auto* list = graph.get<List>(id);
-  const auto* kind = list != nullptr && !list->empty() ? graph.get<std::string>(list->front())
-                                                       : nullptr;
+  const auto* kind =
+      list != nullptr && !list->empty() ? graph.get<std::string>(list->front()) : nullptr;
   if (kind != nullptr && *kind == "storage") return load_storage(graph, List(*list));
   // A class whose source code was kept beside it.
   if (kind != nullptr && *kind == "module" && list->size() > 1) return (*list)[1];

@@ -150,16 +150,16 @@ bool HeaderReader::key(string_t& value) {
     name_ = value;
     count(header_.tensors.size(), kMostTensors, "tensors");
     const bool metadata = name_ == kMetadataKey;
-    const bool fresh = metadata ? !std::exchange(metadata_seen_, true)
-                                : header_.tensors.try_emplace(name_).second;
+    const bool fresh =
+        metadata ? !std::exchange(metadata_seen_, true) : header_.tensors.try_emplace(name_).second;
     if (!fresh) fail(fmt::format("the name '{}' occurs twice", name_));
     return true;
   }
   check_length(value);
   field_ = value;
   count(header_.metadata.size(), kMostEntries, "entries of metadata");
-  const bool fresh = in_metadata() ? header_.metadata.try_emplace(field_).second
-                                   : fields_.insert(field_).second;
+  const bool fresh =
+      in_metadata() ? header_.metadata.try_emplace(field_).second : fields_.insert(field_).second;
   if (!fresh) fail(fmt::format("{} occurs twice", place()));
   if (!in_metadata() && field_ != "dtype" && field_ != "shape" && field_ != "data_offsets") {
     fail(fmt::format("tensor '{}' has the unknown field '{}'", name_, field_));

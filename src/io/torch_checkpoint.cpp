@@ -106,11 +106,10 @@ at::Tensor Records::storage(const pickle::Storage& storage) {
   const std::uint64_t size = storage.size();
   // A stored one may be longer; a compressed one is unpacked to just what was announced.
   if (entry.size < size || (!entry.stored() && entry.size != size)) {
-    throw InputError(
-        fmt::format("'{}': storage '{}' should hold {} elements of {} bytes, but has {} bytes; "
-                    "download the file again",
-                    archive_.file()->path().string(), storage.key, storage.count, storage.item,
-                    entry.size));
+    throw InputError(fmt::format(
+        "'{}': storage '{}' should hold {} elements of {} bytes, but has {} bytes; "
+        "download the file again",
+        archive_.file()->path().string(), storage.key, storage.count, storage.item, entry.size));
   }
   if (entry.stored()) {
     const auto data = archive_.bytes(name).first(size);
@@ -200,9 +199,8 @@ PicklePtr read_torch_file(const std::shared_ptr<const MappedFile>& file) {
   pickle::Graph graph(path, allowance);
   std::size_t position = 0;
   const pickle::NodeId root = pickle::run(records.read("data.pkl"), position, graph);
-  return pickle::to_value(graph, root, [&records](const pickle::Storage& storage) {
-    return records.storage(storage);
-  });
+  return pickle::to_value(
+      graph, root, [&records](const pickle::Storage& storage) { return records.storage(storage); });
 }
 
 }  // namespace l2c::io

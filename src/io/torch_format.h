@@ -24,7 +24,8 @@ PicklePtr read_torch_file(const std::shared_ptr<const MappedFile>& file);
 PicklePtr read_legacy_file(const std::shared_ptr<const MappedFile>& file);
 
 // A part of a mapped file as a uint8 tensor, aligned for every type: over the mapping, which it
-// keeps alive, or where the writer did not align it, over a copy (and the file's pages are dropped).
+// keeps alive, or where the writer did not align it, over a copy (and the file's pages are
+// dropped).
 at::Tensor aligned_bytes(const std::shared_ptr<const MappedFile>& file,
                          std::span<const std::byte> part);
 

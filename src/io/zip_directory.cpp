@@ -191,9 +191,10 @@ void ZipArchive::check_header_sizes(const std::string& name, const Entry& entry,
   };
   if (!agrees(size, entry.size) || !agrees(packed_size, entry.packed_size) ||
       !agrees(checksum, entry.checksum)) {
-    fail(fmt::format("the sizes or checksum in the header of its entry '{}' and in the table of "
-                     "contents differ",
-                     name));
+    fail(
+        fmt::format("the sizes or checksum in the header of its entry '{}' and in the table of "
+                    "contents differ",
+                    name));
   }
 }
 

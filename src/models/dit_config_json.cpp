@@ -29,8 +29,8 @@ constexpr std::array known_fields{"input_size",  "patch_size", "in_channels", "h
   constexpr std::size_t most_shown = 100;
   // What is broken in the text is shown as it can be.
   const auto text = actual.dump(-1, ' ', false, Json::error_handler_t::replace);
-  throw InputError(fmt::format("{}: {} must be {}, not {}", where, field, expected,
-                               text.substr(0, most_shown)));
+  throw InputError(
+      fmt::format("{}: {} must be {}, not {}", where, field, expected, text.substr(0, most_shown)));
 }
 
 // Sets a field when the object has it.

@@ -198,8 +198,8 @@ TEST(RouterFile, IsToldApartByItsContent) {
 
 TEST(RouterFile, ReadsTheFormatBeforePyTorch16) {
   const fs::path path = test::scratch() / "old.pt";
-  test::write_bytes(path, test::make_legacy({{"0.prob", at::full({4}, 0.5F)},
-                                             {"1.prob", at::full({4}, -2.0F)}}));
+  test::write_bytes(
+      path, test::make_legacy({{"0.prob", at::full({4}, 0.5F)}, {"1.prob", at::full({4}, -2.0F)}}));
   const Router router = Router::load(path);
   EXPECT_EQ(router.rows(), 2);
   EXPECT_EQ(router.units(), 4);

@@ -6,8 +6,8 @@
 #include <cstddef>
 #include <string>
 
-#include "support/byte_files.h"
 #include "l2c/core/error.h"
+#include "support/byte_files.h"
 #include "support/golden.h"
 #include "support/pickle_programs.h"
 

@@ -26,9 +26,7 @@ std::string with(const std::vector<RawStorage>& storages) {
 
 std::string good() { return with({{.count = 2, .bytes = kTwo}}); }
 
-std::string headed(const std::string& head) {
-  return head + good().substr(legacy_head().size());
-}
+std::string headed(const std::string& head) { return head + good().substr(legacy_head().size()); }
 
 // A tensor over a part of its storage.
 std::string viewed(const std::string& view) {
@@ -54,24 +52,29 @@ TEST(HostileFiles, Legacy) {
           {"the format before PyTorch 1.6", "a.pth", whole, ""},
           {"the same from a GPU, with views, Parameters, a Namespace", "a.pth",
            read_bytes(data("io/torch_mix_legacy.pt")), ""},
-          {"a part of an older storage", "a.pth", viewed(std::string("(") + pickle_text("1") + "K\1K\1t"), ""},
+          {"a part of an older storage", "a.pth",
+           viewed(std::string("(") + pickle_text("1") + "K\1K\1t"), ""},
           {"a part behind the end of its storage", "a.pth",
-           viewed(std::string("(") + pickle_text("1") + "K\2K\1t"), "a view of the bytes 8 to 12 of a storage of 8"},
+           viewed(std::string("(") + pickle_text("1") + "K\2K\1t"),
+           "a view of the bytes 8 to 12 of a storage of 8"},
           {"an old file cut within its tensors", "a.pth", whole.substr(0, whole.size() - 1),
            "it ends at byte"},
           {"an old file cut within its program", "a.pth", whole.substr(0, whole.size() - 60),
            "it ends at byte"},
-          {"an old file that ends after its magic number", "a.pth", whole.substr(0, 15), "it ends at byte 15"},
+          {"an old file that ends after its magic number", "a.pth", whole.substr(0, 15),
+           "it ends at byte 15"},
           {"an old storage of another length", "a.pth", with({{.count = 3, .bytes = kTwo}}),
            "should hold 2 elements of 4 bytes, but has 3"},
           {"an old storage of 2^63 elements", "a.pth",
-           with({{.count = std::uint64_t{1} << 63U, .bytes = kTwo}}), "but has 9223372036854775808"},
+           with({{.count = std::uint64_t{1} << 63U, .bytes = kTwo}}),
+           "but has 9223372036854775808"},
           {"an old storage that nothing refers to", "a.pth",
            with({{.count = 2, .bytes = kTwo}, {.key = "1", .count = 2, .bytes = kTwo}}),
            "nothing in it refers to the storage '1'"},
           {"an old storage that is not there", "a.pth", with({}), "storage '0' is missing"},
           {"an old storage twice", "a.pth",
-           with({{.count = 2, .bytes = kTwo}, {.count = 2, .bytes = kTwo}}), "storage '0' occurs twice"},
+           with({{.count = 2, .bytes = kTwo}, {.count = 2, .bytes = kTwo}}),
+           "storage '0' occurs twice"},
           {"an old file without its list of storages", "a.pth", without_keys(),
            "the list of its storages' keys is missing"},
           {"an old file of another version", "a.pth", headed(legacy_head(1002)),
@@ -79,9 +82,10 @@ TEST(HostileFiles, Legacy) {
           {"an old file of a big-endian machine", "a.pth", headed(legacy_head(1001, false)),
            "was written on a big-endian machine"},
           {"two old files in one", "a.pth", whole + whole, "bytes follow its last storage"},
-          {"posix.system in an old file", "a.pth",
-           make_legacy(pickle_attack("posix", "system")), "holds no state_dict"},
-          {"a model saved with its source", "a.pth", saved_with_its_source(), "holds no state_dict"},
+          {"posix.system in an old file", "a.pth", make_legacy(pickle_attack("posix", "system")),
+           "holds no state_dict"},
+          {"a model saved with its source", "a.pth", saved_with_its_source(),
+           "holds no state_dict"},
           {"a plain pickle", "a.pth", "\x80\x02K\1.", "is no checkpoint"},
       },
       open_and_touch);

@@ -53,17 +53,20 @@ std::string wrong_checksum() {
 
 TEST(HostileFiles, Png) {
   const std::string whole = png(2, 2, kRows);
-  const std::string text = std::string("l2c") + std::string(2, '\0') + zlib_stream(std::string(200'000'000, 'x'));
+  const std::string text =
+      std::string("l2c") + std::string(2, '\0') + zlib_stream(std::string(200'000'000, 'x'));
   expect_answers(
       {
-          {"a PNG cut in half", "a.png", whole.substr(0, whole.size() / 2), "is no PNG that can be read"},
+          {"a PNG cut in half", "a.png", whole.substr(0, whole.size() / 2),
+           "is no PNG that can be read"},
           {"a PNG with a wrong checksum", "a.png", wrong_checksum(), "is no PNG that can be read"},
           {"a PNG of 2^31 x 2^31 pixels", "a.png", png(0x7fffffff, 0x7fffffff, kRows),
            "is no PNG that can be read"},
           {"a PNG of 16,384 x 16,384 pixels in 70 bytes", "a.png", png(16384, 16384, kRows),
            "pixels cannot be in its"},
           {"a PNG with too few rows", "a.png", png(2, 9, kRows), "is no PNG that can be read"},
-          {"a PNG whose text unpacks to 200 MB", "a.png", png(2, 2, kRows, chunk("zTXt", text)), ""},
+          {"a PNG whose text unpacks to 200 MB", "a.png", png(2, 2, kRows, chunk("zTXt", text)),
+           ""},
           {"a PNG with 10,000 texts", "a.png",
            png(2, 2, kRows,
                [] {

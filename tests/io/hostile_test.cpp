@@ -7,10 +7,10 @@
 #include <random>
 #include <string>
 
-#include "support/byte_files.h"
 #include "l2c/core/error.h"
 #include "l2c/io/checkpoint.h"
 #include "l2c/io/npz.h"
+#include "support/byte_files.h"
 #include "support/golden.h"
 
 namespace {

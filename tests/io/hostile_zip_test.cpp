@@ -112,9 +112,7 @@ std::string wide_and_endless() {
   return zip;
 }
 
-std::string without_checksum() {
-  return patched(kProgram, ZipField::checksum, std::uint32_t{0});
-}
+std::string without_checksum() { return patched(kProgram, ZipField::checksum, std::uint32_t{0}); }
 
 std::string damaged_deflate() {
   std::string zip = make_deflated_zip(entries());
@@ -131,8 +129,8 @@ std::string modest_deflate() {
 }
 
 std::string packed_zeros(std::int64_t floats) {
-  const std::string code = pickle_dict(
-      pickle_tensor({.count = floats, .offset = 0, .sizes = {floats}, .strides = {1}}));
+  const std::string code =
+      pickle_dict(pickle_tensor({.count = floats, .offset = 0, .sizes = {floats}, .strides = {1}}));
   return make_deflated_zip(
       {{kProgram, code}, {kStorage, std::string(static_cast<std::size_t>(floats) * 4, '\0')}});
 }
@@ -155,7 +153,8 @@ TEST(HostileFiles, Zip) {
           {"a zip file that ends after its first mark", "a.pt", "PK\3\4", "too short"},
           {"a zip file cut in half", "a.pt", good().substr(0, good().size() / 2),
            "table of contents at its end is missing"},
-          {"bytes behind the archive", "a.pt", joined({good(), "x"}), "is not the comment that it announces"},
+          {"bytes behind the archive", "a.pt", joined({good(), "x"}),
+           "is not the comment that it announces"},
           {"an archive with a comment", "a.pt", with_comment(), ""},
           {"one name twice", "a.pt", with(kStorage, kTwo), "'file/data/0' occurs twice"},
           {"an encrypted entry", "a.pt", patched(kStorage, ZipField::flags, std::uint16_t{1}),

@@ -9,8 +9,8 @@
 
 #include <cstdlib>
 
-#include "support/byte_files.h"
 #include "l2c/core/error.h"
+#include "support/byte_files.h"
 #include "support/golden.h"
 #include "support/messages.h"
 

@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <string>
 
-#include "support/byte_files.h"
 #include "l2c/core/error.h"
 #include "l2c/io/torch_checkpoint.h"
+#include "support/byte_files.h"
 #include "support/golden.h"
 
 namespace {
@@ -104,8 +104,7 @@ TEST(Pickle, LongIntegers) {
   EXPECT_EQ(number(program("\x8a\x08\0\0\0\0\0\0\0\x80")), INT64_MIN);
   EXPECT_EQ(number(program("\x8b\2\0\0\0\0\1")), 256);
   // Larger ones are not what weights are made of, and no reason to refuse a file.
-  const PicklePtr large =
-      read_torch_file(torch_file(program("\x80\2\x8a\x09\0\0\0\0\0\0\0\0\1.")));
+  const PicklePtr large = read_torch_file(torch_file(program("\x80\2\x8a\x09\0\0\0\0\0\0\0\0\1.")));
   EXPECT_EQ(std::get<PickleObject>(large->value).type, "builtins.int");
 }
 
@@ -157,22 +156,23 @@ TEST(Pickle, RefusesCyclesAndDepth) {
 }
 
 TEST(Pickle, RefusesMoreObjectsThanMemoryIsAllowed) {
-  expect_refused(std::string("\x80\x02(") + std::string(1'000'000, 'N') + "t.",
-                 "would take more memory than three times that and 48 MB: it holds too many objects");
+  expect_refused(
+      std::string("\x80\x02(") + std::string(1'000'000, 'N') + "t.",
+      "would take more memory than three times that and 48 MB: it holds too many objects");
 }
 
 TEST(Pickle, RefusesMoreObjectsThanAnyCheckpointHas) {
   const auto path = l2c::test::scratch() / "many.pt";
-  write_bytes(path, l2c::test::make_zip(
-                        {{"a/data.pkl", std::string("\x80\x02(") + std::string(5'000'001, 'N') + "t."},
-                         {"a/rest", std::string(500'000'000, '\0')}}));
+  write_bytes(path, l2c::test::make_zip({{"a/data.pkl", std::string("\x80\x02(") +
+                                                            std::string(5'000'001, 'N') + "t."},
+                                         {"a/rest", std::string(500'000'000, '\0')}}));
   EXPECT_THAT([&] { read_torch_file(path); },
               ThrowsMessage<InputError>(HasSubstr("more than 5000000 objects")));
 }
 
 TEST(Pickle, ProtocolFiveAndOldStyleObjects) {
-  const PicklePtr bytes = read_torch_file(
-      torch_file(std::string("\x80\x05\x96") + packed(std::uint64_t{2}) + "ab."));
+  const PicklePtr bytes =
+      read_torch_file(torch_file(std::string("\x80\x05\x96") + packed(std::uint64_t{2}) + "ab."));
   EXPECT_EQ(*bytes->text(), "ab");
   const PicklePtr object = read_torch_file(
       torch_file(std::string("\x80\x02(copt\nOptions\nK\1o}") + text("a") + "K\2sb."));

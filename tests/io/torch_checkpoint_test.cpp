@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <string>
 
-#include "support/byte_files.h"
 #include "l2c/core/error.h"
 #include "l2c/io/safetensors.h"
+#include "support/byte_files.h"
 #include "support/golden.h"
 
 namespace {

@@ -109,11 +109,12 @@ INSTANTIATE_TEST_SUITE_P(Made, TorchFormats,
 
 TEST(DeflatedEntries, AreUnpackedToExactlyWhatTheStorageDeclares) {
   const auto path = scratch() / "packed.pt";
-  const std::string program = l2c::test::pickle_dict(l2c::test::pickle_tensor(
-      {.count = 2, .offset = 0, .sizes = {2}, .strides = {1}}));
+  const std::string program = l2c::test::pickle_dict(
+      l2c::test::pickle_tensor({.count = 2, .offset = 0, .sizes = {2}, .strides = {1}}));
   const std::string two = packed(1.5F) + packed(-2.0F);
   const auto save = [&](const std::string& storage) {
-    write_bytes(path, l2c::test::make_deflated_zip({{"a/data.pkl", program}, {"a/data/0", storage}}));
+    write_bytes(path,
+                l2c::test::make_deflated_zip({{"a/data.pkl", program}, {"a/data/0", storage}}));
     return [path] { read_torch_file(path); };
   };
   save(two)();

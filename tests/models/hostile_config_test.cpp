@@ -13,8 +13,8 @@ namespace {
 using namespace test;  // NOLINT: the table's words
 
 std::string with(const std::string& field) {
-  return joined({R"({"input_size":8,"patch_size":2,"hidden_size":64,"depth":4,"num_heads":4,)", field,
-                 "}"});
+  return joined(
+      {R"({"input_size":8,"patch_size":2,"hidden_size":64,"depth":4,"num_heads":4,)", field, "}"});
 }
 
 TEST(HostileFiles, Configurations) {
@@ -28,8 +28,10 @@ TEST(HostileFiles, Configurations) {
           {"a configuration cut off", name, R"({"depth":)", "not JSON"},
           {"text behind a configuration", name, "{} {}", "not JSON"},
           {"a configuration in broken UTF-8", name, "{\"\xff\":1}", "not JSON"},
-          {"60 MB of configuration", name, std::string(60 * million, ' '), "bytes of JSON are too many"},
-          {"a million opening brackets", name, std::string(million, '['), "nested more than 16 deep"},
+          {"60 MB of configuration", name, std::string(60 * million, ' '),
+           "bytes of JSON are too many"},
+          {"a million opening brackets", name, std::string(million, '['),
+           "nested more than 16 deep"},
           {"a field nested a hundred thousand deep", name,
            with(joined({"\"depth\":", std::string(100'000, '['), std::string(100'000, ']')})),
            "nested more than 16 deep"},

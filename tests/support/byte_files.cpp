@@ -72,7 +72,8 @@ std::string pack_entries(const ZipEntries& entries, bool zip64, bool deflate) {
     contents += std::string("PK\1\2") + packed<std::uint16_t>(20) +
                 common(name, sizes, wide.size(), zip64) + std::string(10, '\0') +
                 (zip64 ? std::string(4, '\xff') : offset.substr(0, 4)) + name + wide;
-    file += std::string("PK\3\4") + common(name, sizes, local.size(), zip64) + name + local + content;
+    file +=
+        std::string("PK\3\4") + common(name, sizes, local.size(), zip64) + name + local + content;
   }
   return file + contents + ending(entries.size(), contents.size(), file.size(), zip64);
 }

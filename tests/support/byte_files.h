@@ -30,7 +30,14 @@ std::string make_zip(const ZipEntries& entries, bool zip64 = false);
 // The same with deflated entries.
 std::string make_deflated_zip(const ZipEntries& entries);
 // Places of an entry's fields in the table of contents.
-enum class ZipField { flags = 8, method = 10, checksum = 16, packed_size = 20, size = 24, header = 42 };
+enum class ZipField {
+  flags = 8,
+  method = 10,
+  checksum = 16,
+  packed_size = 20,
+  size = 24,
+  header = 42
+};
 // Puts another value there, and into the header before the entry's data unless told otherwise.
 void patch_entry(std::string& zip, const std::string& name, ZipField field,
                  const std::string& value, bool local_too = true);

@@ -19,8 +19,8 @@ std::string pickle_tuple(const std::vector<std::int64_t>& values) {
 
 std::string pickle_storage(std::string_view type, std::string_view key, std::int64_t count,
                            const std::string& view) {
-  return std::string("(") + pickle_text("storage") + "ctorch\n" + std::string(type) + "\n" + pickle_text(key) +
-         pickle_text("cpu") + pickle_integer(count) + view + "tQ";
+  return std::string("(") + pickle_text("storage") + "ctorch\n" + std::string(type) + "\n" +
+         pickle_text(key) + pickle_text("cpu") + pickle_integer(count) + view + "tQ";
 }
 
 std::string pickle_tensor(const PickledTensor& tensor) {
@@ -36,13 +36,15 @@ std::string pickle_dict(const std::string& value) {
 }
 
 std::string pickle_attack(std::string_view module, std::string_view name) {
-  return std::string("\x80\x02}") + pickle_text("w") + "c" + std::string(module) + "\n" + std::string(name) +
-         "\n" + pickle_text(std::string("touch ").append(executed_witness().string())) + "\x85Rs.";
+  return std::string("\x80\x02}") + pickle_text("w") + "c" + std::string(module) + "\n" +
+         std::string(name) + "\n" +
+         pickle_text(std::string("touch ").append(executed_witness().string())) + "\x85Rs.";
 }
 
 std::string make_torch_zip(const std::string& program, const std::vector<RawStorage>& storages) {
   ZipEntries entries{{"file/data.pkl", program}, {"file/byteorder", "little"}};
-  for (const auto& storage : storages) entries.emplace_back(std::string("file/data/").append(storage.key), storage.bytes);
+  for (const auto& storage : storages)
+    entries.emplace_back(std::string("file/data/").append(storage.key), storage.bytes);
   return make_zip(entries);
 }
 
@@ -67,16 +69,18 @@ std::string make_legacy(const io::TensorMap& tensors) {
   for (const auto& [name, given] : tensors) {
     const at::Tensor tensor = given.contiguous();
     const auto key = std::to_string(storages.size());
-    program += pickle_text(name) +
-               pickle_tensor({.type = tensor.scalar_type() == at::kLong ? "LongStorage" : "FloatStorage",
-                              .key = key,
-                              .count = tensor.numel(),
-                              .offset = 0,
-                              .sizes = tensor.sizes().vec(),
-                              .strides = tensor.strides().vec()});
-    storages.push_back({.key = key,
-                        .count = static_cast<std::uint64_t>(tensor.numel()),
-                        .bytes = {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()}});
+    program +=
+        pickle_text(name) +
+        pickle_tensor({.type = tensor.scalar_type() == at::kLong ? "LongStorage" : "FloatStorage",
+                       .key = key,
+                       .count = tensor.numel(),
+                       .offset = 0,
+                       .sizes = tensor.sizes().vec(),
+                       .strides = tensor.strides().vec()});
+    storages.push_back(
+        {.key = key,
+         .count = static_cast<std::uint64_t>(tensor.numel()),
+         .bytes = {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()}});
   }
   return make_legacy(program + "u.", storages);
 }

@@ -29,7 +29,8 @@ bool is_training_state(const Metadata& metadata);
 // Opens a safetensors file or one of torch.save (.pt, .pth), told apart by content. A training
 // checkpoint of torch.save gives its `ema` state_dict, or `model` where there is no ema or
 // `weights` asks for it. Throws InputError: not a checkpoint, truncated, no state_dict inside,
-// `model` asked but absent, a sparse or quantized tensor in it, a training's own state (the message names the results beside it).
+// `model` asked but absent, a sparse or quantized tensor in it, a training's own state (the message
+// names the results beside it).
 Checkpoint open_checkpoint(const std::filesystem::path& path, Weights weights = Weights::ema);
 
 }  // namespace l2c::io

@@ -22,8 +22,8 @@ using PickleList = std::vector<PicklePtr>;                        // list, tuple
 using PickleDict = std::vector<std::pair<PicklePtr, PicklePtr>>;  // dict, OrderedDict, in order
 
 // An object of a class the reader does not build (argparse.Namespace, an optimizer, a numpy
-// scalar, a sparse tensor; "builtins.int" for a number of more than 64 bits): its name and whatever was pickled for it, unexecuted. A class or function by itself has
-// no arguments.
+// scalar, a sparse tensor; "builtins.int" for a number of more than 64 bits): its name and whatever
+// was pickled for it, unexecuted. A class or function by itself has no arguments.
 struct PickleObject {
   std::string type;     // "module.name"
   PicklePtr arguments;  // may be null
