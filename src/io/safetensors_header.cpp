@@ -35,7 +35,7 @@ constexpr std::array<std::pair<const char*, at::ScalarType>, 16> kDtypes{{
 }};
 
 // Far above any real file: bounds on what a hostile one can make us allocate.
-constexpr std::size_t kMostTensors = 100'000;
+constexpr std::size_t kMostTensors = 50'000;
 constexpr std::size_t kMostEntries = 100'000;
 constexpr std::size_t kMostAxes = 64;
 constexpr std::size_t kLongestName = 2'000;
