@@ -91,7 +91,8 @@ Section choose_section(const std::filesystem::path& path, const PickleValue& roo
 bool is_other_tensor(const PickleValue& value) {
   const auto* object = std::get_if<PickleObject>(&value.value);
   return object != nullptr && (object->type.starts_with("torch._utils._rebuild_") ||
-                               object->type.starts_with("torch._tensor._rebuild_"));
+                               object->type.starts_with("torch._tensor._rebuild_") ||
+                               object->type.starts_with("torch.nn.parameter.Uninitialized"));
 }
 
 TensorMap collect(const std::filesystem::path& path, const Section& section) {

@@ -133,6 +133,19 @@ NodeId make_tensor(Graph& graph, const List& arguments, std::optional<at::Scalar
                            .strides = std::move(extent.strides)});
 }
 
+// The dict that newer versions add for lazy views, whose storage holds other values than they show.
+void refuse_lazy_view(const Graph& graph, const List& arguments, std::size_t position) {
+  const auto* facts = arguments.size() > position ? graph.get<Dict>(arguments[position]) : nullptr;
+  if (facts == nullptr) return;
+  for (const auto& [key, value] : *facts) {
+    const auto* name = graph.get<std::string>(key);
+    const auto* set = graph.get<bool>(value);
+    if (name == nullptr || set == nullptr || !*set || (*name != "neg" && *name != "conj")) continue;
+    graph.fail(fmt::format("a tensor that is a lazy view ({0}): save it again after .resolve_{0}()",
+                           *name));
+  }
+}
+
 std::optional<at::ScalarType> dtype_argument(const Graph& graph, const List& arguments) {
   constexpr std::size_t kPosition = 6;
   constexpr std::string_view kModule = "torch.";
@@ -274,9 +287,11 @@ NodeId construct(Graph& graph, NodeId callable, NodeId arguments) {
     return make_list(graph, given);
   }
   if (name == "torch._utils._rebuild_tensor" || name == "torch._utils._rebuild_tensor_v2") {
+    refuse_lazy_view(graph, given, 6);
     return make_tensor(graph, given, std::nullopt);
   }
   if (name == "torch._utils._rebuild_tensor_v3") {
+    refuse_lazy_view(graph, given, 7);
     return make_tensor(graph, given, dtype_argument(graph, given));
   }
   if (name == "torch._utils._rebuild_parameter" ||

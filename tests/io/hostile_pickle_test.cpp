@@ -65,6 +65,13 @@ std::string of_type(const std::string& type) {
   return of_tensor({.type = type, .count = 2, .offset = 0, .sizes = {2}, .strides = {1}});
 }
 
+// What torch saves of a view that shows its storage's values negated.
+std::string negated() {
+  std::string program = pickle_tensor({.count = 2, .offset = 0, .sizes = {2}, .strides = {1}});
+  program.resize(program.size() - 2);  // without the call
+  return zip(pickle_dict(joined({program, "}", pickle_text("neg"), "\x88stR"})));
+}
+
 TEST(HostileFiles, PickleAttacks) {
   const char* inert = "holds no state_dict";
   std::string built = start() + "}" + pickle_text("w") + "cbuiltins\nobject\n)\x81}" +
@@ -182,6 +189,7 @@ TEST(HostileFiles, Tensors) {
            ""},
           {"a tensor without axes", "a.pt", of_tensor({.count = 2, .offset = 1}), ""},
           {"an empty tensor", "a.pt", of_tensor({.count = 0, .sizes = {0}, .strides = {1}}), ""},
+          {"a lazy negative view", "a.pt", negated(), "save it again after .resolve_neg()"},
           {"a quantized storage", "a.pt", of_type("QInt8Storage"),
            "unknown class 'torch.QInt8Storage': make the tensor a plain one"},
           {"a sparse tensor", "a.pt", read_bytes(data("io/torch_sparse.pt")),
