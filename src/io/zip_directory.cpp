@@ -96,6 +96,12 @@ void ZipArchive::read_directory(const Directory& directory) {
     fail("the table of contents reaches past the end");
   }
   const std::uint64_t end = directory.offset + directory.size;
+  // Some readers count offsets from the table of contents back: two archives in one file would be
+  // one to us and another to them.
+  if (end != directory.limit) {
+    fail(fmt::format("{} bytes lie between its table of contents and its end",
+                     directory.limit - end));
+  }
   std::uint64_t at = directory.offset;
   for (std::uint64_t i = 0; i < directory.count; ++i) at = read_entry(at, end, i);
   if (at != end) fail("its table of contents holds more than the entries that it counts");

@@ -162,6 +162,8 @@ TEST(HostileFiles, Zip) {
            "table of contents at its end is missing"},
           {"bytes behind the archive", "a.pt", joined({good(), "x"}),
            "is not the comment that it announces"},
+          {"two archives in one file", "a.pt", joined({good(), good()}),
+           "bytes lie between its table of contents and its end"},
           {"an archive with a comment", "a.pt", with_comment(), ""},
           {"one name twice", "a.pt", with(kStorage, kTwo), "'file/data/0' occurs twice"},
           {"an encrypted entry", "a.pt", patched(kStorage, ZipField::flags, std::uint16_t{1}),
