@@ -110,7 +110,7 @@ enum class FileKind { torch, safetensors, unknown };
 FileKind kind_of(const std::filesystem::path& path) {
   const auto file = io::MappedFile::open(path);
   const auto bytes = file->bytes();
-  if (io::looks_like_torch_zip(path)) return FileKind::torch;
+  if (io::looks_like_torch_file(path)) return FileKind::torch;
   if (bytes.size() > 8 && bytes[8] == std::byte{'{'}) return FileKind::safetensors;
   return !bytes.empty() && bytes[0] == std::byte{0x80} ? FileKind::torch : FileKind::unknown;
 }

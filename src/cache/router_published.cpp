@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -25,6 +26,9 @@ namespace l2c {
 namespace {
 
 constexpr std::string_view row_suffix = ".prob";
+// Rows can be views of one storage, so that the file's size is no bound. The published ones have
+// 2,900 logits at most.
+constexpr std::int64_t most_logits = 1'000'000;
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& problem) {
   throw InputError(fmt::format("router {}: {}", path.string(), problem));
@@ -48,7 +52,7 @@ std::string first_keys(const io::PickleDict& dict) {
       break;
     }
     const std::string* name = key->text();
-    names.push_back(name != nullptr ? "'" + *name + "'" : "(not a string)");
+    names.push_back(name != nullptr ? fmt::format("'{}'", name->substr(0, 60)) : "(not a string)");
   }
   return fmt::format("{}", fmt::join(names, ", "));
 }
@@ -76,11 +80,13 @@ const io::PickleDict& find_routers(const std::filesystem::path& path,
 }
 
 std::vector<float> row_values(const std::filesystem::path& path, const std::string& name,
-                              const io::PickleValue& value) {
+                              const io::PickleValue& value, std::int64_t& left) {
   const at::Tensor* tensor = value.tensor();
   if (tensor == nullptr || tensor->dim() != 1 || !tensor->is_floating_point()) {
     fail(path, fmt::format("its entry '{}' is no one-dimensional tensor of floats", name));
   }
+  left -= std::min(left + 1, tensor->numel());
+  if (left < 0) fail(path, fmt::format("it has more than {} logits", most_logits));
   const at::Tensor row = tensor->to(at::kFloat).contiguous();
   const auto* data = row.const_data_ptr<float>();
   return {data, data + row.numel()};
@@ -89,14 +95,15 @@ std::vector<float> row_values(const std::filesystem::path& path, const std::stri
 std::map<int, std::vector<float>> read_rows(const std::filesystem::path& path,
                                             const io::PickleDict& routers) {
   std::map<int, std::vector<float>> rows;
+  std::int64_t left = most_logits;
   for (const auto& [key, value] : routers) {
     const std::string* name = key->text();
     const std::optional<int> row = name != nullptr ? row_of(*name) : std::nullopt;
     if (!row) {
       fail(path, fmt::format("unexpected entry '{}' among its rows '<row>.prob'",
-                             name != nullptr ? *name : "(not a string)"));
+                             name != nullptr ? name->substr(0, 60) : "(not a string)"));
     }
-    if (!rows.emplace(*row, row_values(path, *name, *value)).second) {
+    if (!rows.emplace(*row, row_values(path, *name, *value, left)).second) {
       fail(path, fmt::format("row {} is there twice", *row));
     }
   }

@@ -14,6 +14,7 @@
 #include "l2c/core/error.h"
 #include "l2c/core/hash.h"
 #include "l2c/io/file.h"
+#include "l2c/io/json_text.h"
 
 namespace l2c {
 
@@ -98,6 +99,7 @@ SmoothCache::SmoothCache(Schedule schedule, std::string source)
 SmoothCache SmoothCache::load(const std::filesystem::path& file) {
   const auto source = fmt::format("SmoothCache schedule '{}'", file.string());
   const auto text = io::read_text(file);
+  io::check_json_text(text, source);
   Schedule schedule;
   try {
     const auto json = nlohmann::json::parse(text);  // items() refers to it

@@ -9,6 +9,7 @@
 #include "classifier_layers.h"
 #include "l2c/core/error.h"
 #include "l2c/evaluation/classifier.h"
+#include "l2c/io/json_text.h"
 
 namespace l2c {
 
@@ -21,9 +22,9 @@ constexpr const char* config_key = "config";
 // Takes the fields out of a JSON object, one by one and by name.
 class Fields {
  public:
-  Fields(const std::string& text, std::string where)
-      : json_(nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false)),
-        where_(std::move(where)) {
+  Fields(const std::string& text, std::string where) : where_(std::move(where)) {
+    io::check_json_text(text, where_);
+    json_ = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
     if (!json_.is_object()) throw InputError(fmt::format("{} is not a JSON object", where_));
   }
   int number(const char* name) { return integer(field(name), name); }

@@ -86,8 +86,8 @@ Inception::Inception(const io::TensorMap& weights, const std::filesystem::path& 
   check_weights(StoredWeights(kept, where.string()), inception_shapes(),
                 "the Inception network of FID (pytorch-fid's names)", [] {
                   return std::string(
-                      "take pytorch-fid's pt_inception-2015-12-05-6726825d.pth, saved again as "
-                      "docs/evaluation.md says: torchvision's own weights are another network");
+                      "take pytorch-fid's pt_inception-2015-12-05-6726825d.pth (see "
+                      "docs/evaluation.md): torchvision's own weights are another network");
                 });
   // 2: spatial features in the order of spatial_rows().
   fingerprint_ =

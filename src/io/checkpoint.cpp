@@ -16,7 +16,6 @@
 #include "l2c/io/sharded.h"
 #include "l2c/io/torch_checkpoint.h"
 #include "torch_format.h"
-#include "zip.h"
 
 namespace l2c::io {
 
@@ -89,6 +88,14 @@ Section choose_section(const std::filesystem::path& path, const PickleValue& roo
   return {"", all};
 }
 
+// Sparse, quantized, on no device: left out, they would look as if the file did not have them.
+bool is_other_tensor(const PickleValue& value) {
+  const auto* object = std::get_if<PickleObject>(&value.value);
+  return object != nullptr && (object->type.starts_with("torch._utils._rebuild_") ||
+                               object->type.starts_with("torch._tensor._rebuild_") ||
+                               object->type.starts_with("torch.nn.parameter.Uninitialized"));
+}
+
 TensorMap collect(const std::filesystem::path& path, const Section& section) {
   TensorMap tensors;
   for (const auto& [key, value] : *section.dict) {
@@ -96,6 +103,11 @@ TensorMap collect(const std::filesystem::path& path, const Section& section) {
     const at::Tensor* tensor = value->tensor();
     if (name != nullptr && tensor != nullptr) {
       tensors.insert_or_assign(*name, *tensor);
+    } else if (name != nullptr && is_other_tensor(*value)) {
+      throw InputError(fmt::format(
+          "'{}': its tensor '{}' is sparse, quantized or of another kind that is not read ({}): "
+          "make it a plain one (.to_dense(), .dequantize()) and save it again",
+          path.string(), *name, std::get<PickleObject>(value->value).type));
     } else if (name != nullptr) {
       log::info(fmt::format("'{}': '{}' is not a tensor and was left out", path.string(), *name));
     }
@@ -115,7 +127,7 @@ Checkpoint open_torch(const std::shared_ptr<const MappedFile>& file, Weights wei
   const PicklePtr root = read_torch_file(file);
   const Section section = choose_section(path, *root, weights);
   return {.path = path,
-          .format = "torch zip",
+          .format = looks_like_legacy(file->bytes()) ? "torch (before 1.6)" : "torch zip",
           .section = section.name,
           .tensors = collect(path, section),
           .metadata = {},
@@ -168,12 +180,12 @@ Checkpoint open_checkpoint(const std::filesystem::path& path, Weights weights) {
   if (is_shard_index(path)) return open_sharded(path);
   const auto file = MappedFile::open(path);
   const auto bytes = file->bytes();
-  if (ZipArchive::recognises(bytes) || looks_like_legacy(bytes)) return open_torch(file, weights);
+  if (looks_like_torch(bytes)) return open_torch(file, weights);
   if (looks_like_safetensors(bytes) || path.extension() == ".safetensors") {
     return open_safetensors(file, weights);
   }
   throw InputError(fmt::format(
-      "'{}' ({} bytes) is no checkpoint: expected a safetensors file or a zip file of torch.save "
+      "'{}' ({} bytes) is no checkpoint: expected a safetensors file or one of torch.save "
       "(.pt, .pth); check the path or download it again",
       path.string(), bytes.size()));
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <string_view>
@@ -16,9 +17,10 @@ constexpr std::size_t kLongestName = 1000;
 
 class Machine {
  public:
-  Machine(std::span<const std::byte> program, const StorageSource& source, Graph& graph)
-      : program_(program), source_(source), graph_(graph) {}
+  Machine(std::span<const std::byte> program, std::size_t position, Graph& graph)
+      : program_(program), position_(position), graph_(graph) {}
   NodeId run();
+  [[nodiscard]] std::size_t position() const noexcept { return position_; }
 
  private:
   bool step_scalar(std::uint8_t opcode);
@@ -31,16 +33,18 @@ class Machine {
   T read();
   std::string_view take(std::uint64_t size);
   std::string_view line();
-  std::int64_t long_integer(std::uint64_t size);
+  Node long_integer(std::uint64_t size);
   double big_endian_double();
   void check_protocol(int protocol) const;
 
-  void push(Node node) { stack_.push_back(graph_.add(std::move(node))); }
+  void push(Node node) { push_id(graph_.add(std::move(node))); }
+  void push_id(NodeId id);
+  void push_mark();
   NodeId pop();
   [[nodiscard]] NodeId top() const;
   List pop_to_mark();
   List pop_some(std::size_t count);
-  void remember(std::uint64_t key) { memo_[key] = top(); }
+  void remember(std::uint64_t key);
   void recall(std::uint64_t key);
   void append(NodeId target, const List& items);
   void set_items(NodeId target, const List& items);
@@ -49,11 +53,12 @@ class Machine {
   void global(std::string_view module, std::string_view name);
 
   std::span<const std::byte> program_;
-  std::size_t position_ = 0;
-  const StorageSource& source_;
+  std::size_t position_;
   Graph& graph_;
   std::vector<NodeId> stack_;
+  std::size_t deepest_stack_ = 0;
   std::vector<std::size_t> marks_;
+  std::size_t most_marks_ = 0;
   std::unordered_map<std::uint64_t, NodeId> memo_;
 };
 
@@ -126,6 +131,7 @@ bool Machine::step_text(std::uint8_t opcode) {
       break;
     case 0x8d:  // BINUNICODE8
     case 0x8e:  // BINBYTES8
+    case 0x96:  // BYTEARRAY8
       size = read<std::uint64_t>();
       break;
     default:
@@ -138,7 +144,7 @@ bool Machine::step_text(std::uint8_t opcode) {
 bool Machine::step_stack(std::uint8_t opcode) {
   switch (opcode) {
     case '(':
-      marks_.push_back(stack_.size());
+      push_mark();
       return true;
     case '0':  // POP takes a mark when nothing lies above it
       if (!marks_.empty() && marks_.back() == stack_.size()) {
@@ -151,7 +157,7 @@ bool Machine::step_stack(std::uint8_t opcode) {
       pop_to_mark();
       return true;
     case '2':
-      stack_.push_back(top());
+      push_id(top());
       return true;
     case 'q':
       remember(read<std::uint8_t>());
@@ -241,20 +247,26 @@ bool Machine::step_object(std::uint8_t opcode) {
     case 'R':
     case 0x81: {  // NEWOBJ
       const List call = pop_some(2);
-      stack_.push_back(construct(graph_, call[0], call[1]));
+      push_id(construct(graph_, call[0], call[1]));
       return true;
     }
     case 0x92: {  // NEWOBJ_EX: class, arguments, named arguments
       const List call = pop_some(3);
       const NodeId arguments = graph_.add(List{call[1], call[2]});
-      stack_.push_back(construct(graph_, call[0], arguments));
+      push_id(construct(graph_, call[0], arguments));
+      return true;
+    }
+    case 'o': {  // OBJ: class, then the arguments
+      const List call = pop_to_mark();
+      if (call.empty()) graph_.fail("an object without a class");
+      push_id(construct(graph_, call[0], graph_.add(List(call.begin() + 1, call.end()))));
       return true;
     }
     case 'b':
       build();
       return true;
     case 'Q':
-      stack_.push_back(load_storage(graph_, pop(), source_));
+      push_id(load_persistent(graph_, pop()));
       return true;
     default:
       return false;
@@ -279,20 +291,22 @@ std::string_view Machine::take(std::uint64_t size) {
 }
 
 std::string_view Machine::line() {
+  // Only so far: behind the program of an old file come gigabytes of tensors.
   const std::string_view rest(reinterpret_cast<const char*>(program_.data()) + position_,
-                              program_.size() - position_);
+                              std::min(program_.size() - position_, kLongestName + 1));
   const std::size_t end = rest.find('\n');
   if (end == rest.npos) graph_.fail("a class name without an end");
   position_ += end + 1;
   return rest.substr(0, end);
 }
 
-std::int64_t Machine::long_integer(std::uint64_t size) {
+Node Machine::long_integer(std::uint64_t size) {
   constexpr std::uint64_t kMost = sizeof(std::int64_t);
   const std::string_view bytes = take(size);
-  if (size == 0) return 0;
+  if (size == 0) return std::int64_t{0};
+  // Seeds and states of random generators: nothing that weights need.
+  if (size > kMost) return Object{"builtins.int", kNoNode, kNoNode};
   const bool negative = (static_cast<unsigned char>(bytes.back()) & 0x80U) != 0;
-  if (size > kMost) graph_.fail(fmt::format("an integer of {} bytes, 8 are the most", size));
   std::uint64_t value = negative ? ~std::uint64_t{0} : 0;
   std::memcpy(&value, bytes.data(), size);
   return std::bit_cast<std::int64_t>(value);
@@ -303,11 +317,27 @@ double Machine::big_endian_double() {
 }
 
 void Machine::check_protocol(int protocol) const {
-  if (protocol >= 2 && protocol <= 4) return;
+  if (protocol >= 2 && protocol <= 5) return;
   graph_.fail(
-      fmt::format("pickle protocol {}, but l2c reads 2 to 4: save it again with "
+      fmt::format("pickle protocol {}, but l2c reads 2 to 5: save it again with "
                   "torch.save(..., pickle_protocol=2)",
                   protocol));
+}
+
+void Machine::push_id(NodeId id) {
+  constexpr std::uint64_t kCharge = 3 * sizeof(NodeId);
+  stack_.push_back(id);
+  if (stack_.size() <= deepest_stack_) return;
+  deepest_stack_ = stack_.size();
+  graph_.charge(kCharge);
+}
+
+void Machine::push_mark() {
+  constexpr std::uint64_t kCharge = 3 * sizeof(std::size_t);
+  marks_.push_back(stack_.size());
+  if (marks_.size() <= most_marks_) return;
+  most_marks_ = marks_.size();
+  graph_.charge(kCharge);
 }
 
 NodeId Machine::top() const {
@@ -337,10 +367,15 @@ List Machine::pop_some(std::size_t count) {
   return items;
 }
 
+void Machine::remember(std::uint64_t key) {
+  constexpr std::uint64_t kCharge = 64;
+  if (memo_.insert_or_assign(key, top()).second) graph_.charge(kCharge);
+}
+
 void Machine::recall(std::uint64_t key) {
   const auto found = memo_.find(key);
   if (found == memo_.end()) graph_.fail(fmt::format("it asks for memo {}, never set", key));
-  stack_.push_back(found->second);
+  push_id(found->second);
 }
 
 // Objects of a list or dict subclass get their items by the same opcodes: kept as their state.
@@ -354,6 +389,7 @@ void Machine::append(NodeId target, const List& items) {
   }
   auto* list = std::get_if<List>(&graph_[target]);
   if (list == nullptr) graph_.fail("it appends to something that is no list");
+  graph_.charge(items.size() * kItemCharge);
   list->insert(list->end(), items.begin(), items.end());
 }
 
@@ -367,6 +403,7 @@ void Machine::set_items(NodeId target, const List& items) {
   }
   auto* dict = std::get_if<Dict>(&graph_[target]);
   if (dict == nullptr) graph_.fail("it sets items of something that is no dict");
+  graph_.charge(items.size() / 2 * kPairCharge);
   const Dict added = pairs(items);
   dict->insert(dict->end(), added.begin(), added.end());
 }
@@ -392,8 +429,11 @@ void Machine::global(std::string_view module, std::string_view name) {
 
 }  // namespace
 
-NodeId run(std::span<const std::byte> program, const StorageSource& source, Graph& graph) {
-  return Machine(program, source, graph).run();
+NodeId run(std::span<const std::byte> program, std::size_t& position, Graph& graph) {
+  Machine machine(program, position, graph);
+  const NodeId root = machine.run();
+  position = machine.position();
+  return root;
 }
 
 }  // namespace l2c::io::pickle

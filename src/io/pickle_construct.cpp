@@ -45,11 +45,13 @@ constexpr std::array<NamedType, 17> kTypes{{
     {"", "float8_e5m2", at::kFloat8_e5m2},
 }};
 
+constexpr std::string_view kFromType = "torch._tensor._rebuild_from_type_v2";
 constexpr std::size_t kMostAxes = 64;
 // Of the known constructors; later ones are never looked at.
 constexpr std::size_t kMostArguments = 8;
-// In nodes: what a tensor's bookkeeping takes.
-constexpr std::size_t kTensorCharge = 16;
+constexpr std::uint64_t kWidestElement = 16;
+constexpr auto kMostElements =
+    static_cast<std::int64_t>(std::numeric_limits<std::int64_t>::max() / kWidestElement);
 
 struct Extent {
   std::int64_t offset;
@@ -63,7 +65,8 @@ std::vector<std::int64_t> integers(const Graph& graph, NodeId id) {
   std::vector<std::int64_t> result;
   for (const NodeId each : *list) {
     const auto* value = graph.get<std::int64_t>(each);
-    if (value == nullptr || *value < 0) graph.fail("a tensor with a size or stride below 0");
+    if (value == nullptr) graph.fail("a tensor with a size or stride that is no number");
+    if (*value < 0) graph.fail("a tensor with a size or stride below 0");
     result.push_back(*value);
   }
   return result;
@@ -85,50 +88,62 @@ std::int64_t last_element(const Graph& graph, const Extent& extent) {
   return last;
 }
 
-void check_view(const Graph& graph, const Extent& extent, std::int64_t elements) {
+// That the view lies within its storage of so many elements; the elements it shows.
+std::int64_t check_view(const Graph& graph, const Extent& extent, std::int64_t elements) {
   std::int64_t count = 1;
   for (const std::int64_t size : extent.sizes) {
     count = multiply(graph, count, std::max<std::int64_t>(size, 1));
   }
-  multiply(graph, count, 16);  // the widest element: bounds the size in bytes
-  if (std::ranges::find(extent.sizes, 0) != extent.sizes.end()) return;
+  if (count > kMostElements) graph.fail("a tensor beyond all bounds");
+  if (std::ranges::find(extent.sizes, 0) != extent.sizes.end()) return 0;
   const std::int64_t last = last_element(graph, extent);
   if (last >= elements) {
     graph.fail(fmt::format("a tensor of shape [{}] reads element {} of a storage of {} elements",
                            fmt::join(extent.sizes, ", "), last, elements));
   }
-  // An expanded view can ask for any amount of memory as soon as somebody copies it.
-  if (count > elements) {
-    graph.fail(
-        fmt::format("a tensor of shape [{}] is an expanded view of a storage of {} "
-                    "elements: save it again after .contiguous()",
-                    fmt::join(extent.sizes, ", "), elements));
-  }
+  return count;
 }
 
 // arguments: storage, offset, sizes, strides; dtype of the tensor where it brings its own.
 NodeId make_tensor(Graph& graph, const List& arguments, std::optional<at::ScalarType> dtype) {
   if (arguments.size() < 4) graph.fail("a tensor with too few arguments");
-  const auto* storage = graph.get<Storage>(arguments[0]);
+  const auto* storage = graph.get<StorageSlice>(arguments[0]);
   const auto* offset = graph.get<std::int64_t>(arguments[1]);
   if (storage == nullptr) graph.fail("a tensor without a storage");
   if (offset == nullptr || *offset < 0) graph.fail("a tensor with an offset below 0");
   if (!dtype) dtype = storage->dtype;
   if (!dtype) graph.fail("a tensor without a dtype");
-  const Extent extent{*offset, integers(graph, arguments[2]), integers(graph, arguments[3])};
+  Extent extent{*offset, integers(graph, arguments[2]), integers(graph, arguments[3])};
   if (extent.sizes.size() != extent.strides.size()) {
     graph.fail("a tensor with unlike numbers of sizes and strides");
   }
-  const auto item = static_cast<std::int64_t>(at::elementSize(*dtype));
-  const at::Tensor bytes = storage->bytes;
-  check_view(graph, extent, bytes.numel() / item);
-  const auto options = at::TensorOptions().dtype(*dtype);
-  graph.charge(kTensorCharge);
-  if (std::ranges::find(extent.sizes, 0) != extent.sizes.end()) {
-    return graph.add(at::empty(extent.sizes, options));
+  const auto item = at::elementSize(*dtype);
+  const auto elements = static_cast<std::int64_t>(storage->size / item);
+  const std::int64_t count = check_view(graph, extent, elements);
+  // Whoever copies an expanded view needs more memory than the file is large.
+  if (count > elements) {
+    graph.charge(static_cast<std::uint64_t>(count) * item, Allowance::Use::expanded);
   }
-  auto* start = static_cast<std::byte*>(bytes.data_ptr()) + extent.offset * item;
-  return graph.add(at::from_blob(start, extent.sizes, extent.strides, [bytes](void*) {}, options));
+  const std::uint64_t begin =
+      count == 0 ? 0 : storage->begin + static_cast<std::uint64_t>(extent.offset) * item;
+  return graph.add_tensor({.storage = storage->storage,
+                           .dtype = *dtype,
+                           .begin = begin,
+                           .sizes = std::move(extent.sizes),
+                           .strides = std::move(extent.strides)});
+}
+
+// The dict that newer versions add for lazy views, whose storage holds other values than they show.
+void refuse_lazy_view(const Graph& graph, const List& arguments, std::size_t position) {
+  const auto* facts = arguments.size() > position ? graph.get<Dict>(arguments[position]) : nullptr;
+  if (facts == nullptr) return;
+  for (const auto& [key, value] : *facts) {
+    const auto* name = graph.get<std::string>(key);
+    const auto* set = graph.get<bool>(value);
+    if (name == nullptr || set == nullptr || !*set || (*name != "neg" && *name != "conj")) continue;
+    graph.fail(fmt::format("a tensor that is a lazy view ({0}): save it again after .resolve_{0}()",
+                           *name));
+  }
 }
 
 std::optional<at::ScalarType> dtype_argument(const Graph& graph, const List& arguments) {
@@ -156,7 +171,6 @@ NodeId make_dict(Graph& graph, const List& arguments) {
   if (!arguments.empty()) {
     const auto* items = graph.get<List>(arguments[0]);
     if (items == nullptr) graph.fail("an OrderedDict made of something that is no list");
-    graph.charge(items->size());
     for (const NodeId item : *items) {
       const auto* pair = graph.get<List>(item);
       if (pair == nullptr || pair->size() != 2) graph.fail("an OrderedDict with a broken item");
@@ -196,32 +210,68 @@ std::optional<at::ScalarType> storage_dtype(const Graph& graph, const std::strin
       if (known.storage == name && !name.empty()) return known.type;
     }
   }
-  graph.fail(fmt::format("a storage of the unknown class '{}'", type));
+  graph.fail(fmt::format(
+      "a storage of the unknown class '{}': make the tensor a plain one (.dequantize(), "
+      ".to(torch.float32)) and save it again",
+      type));
 }
 
 }  // namespace
 
-NodeId load_storage(Graph& graph, NodeId id, const StorageSource& source) {
-  const auto* parts = graph.get<List>(id);
-  if (parts == nullptr || parts->size() < 5) graph.fail("a persistent id that is no storage");
-  const auto* kind = graph.get<std::string>((*parts)[0]);
-  const auto* type = graph.get<Global>((*parts)[1]);
-  const auto* key = graph.get<std::string>((*parts)[2]);
-  const auto* count = graph.get<std::int64_t>((*parts)[4]);
-  if (kind == nullptr || *kind != "storage" || type == nullptr || key == nullptr ||
-      count == nullptr) {
-    graph.fail("a persistent id that is no storage");
+namespace {
+
+// Elements within a storage, from a persistent id's numbers.
+std::uint64_t element_count(const Graph& graph, NodeId id) {
+  const auto* count = graph.get<std::int64_t>(id);
+  if (count == nullptr) graph.fail("a persistent id that is no storage");
+  if (*count < 0 || *count > kMostElements) {
+    graph.fail(fmt::format("a storage that should hold {} elements", *count));
   }
+  return static_cast<std::uint64_t>(*count);
+}
+
+// (key, offset, elements): how files of PyTorch before 0.4 name a part of a storage.
+void narrow(const Graph& graph, StorageSlice& slice, std::uint64_t item, NodeId view) {
+  if (graph.get<std::monostate>(view) != nullptr) return;
+  const auto* parts = graph.get<List>(view);
+  if (parts == nullptr || parts->size() != 3) graph.fail("a storage with a broken view");
+  slice.begin = element_count(graph, (*parts)[1]) * item;
+  const std::uint64_t size = element_count(graph, (*parts)[2]) * item;
+  if (slice.begin > slice.size || size > slice.size - slice.begin) {
+    graph.fail(fmt::format("a view of the bytes {} to {} of a storage of {} bytes", slice.begin,
+                           slice.begin + size, slice.size));
+  }
+  slice.size = size;
+}
+
+NodeId load_storage(Graph& graph, const List& parts) {
+  constexpr std::size_t kLeast = 5;
+  if (parts.size() < kLeast) graph.fail("a persistent id that is no storage");
+  const auto* type = graph.get<Global>(parts[1]);
+  const auto* key = graph.get<std::string>(parts[2]);
+  if (type == nullptr || key == nullptr) graph.fail("a persistent id that is no storage");
   const auto dtype = storage_dtype(graph, type->name);
-  const auto item = static_cast<std::int64_t>(dtype ? at::elementSize(*dtype) : 1);
-  at::Tensor bytes = source(*key);
-  if (*count < 0 || *count > bytes.numel() / item) {
-    graph.fail(fmt::format("storage '{}' should hold {} elements of {} bytes, but has {} bytes",
-                           *key, *count, item, bytes.numel()));
-  }
-  graph.charge(kTensorCharge);
-  bytes = bytes.narrow(0, 0, *count * item);
-  return graph.add(Storage{type->name, dtype, std::move(bytes)});
+  Storage storage{.key = *key,
+                  .type = type->name,
+                  .count = element_count(graph, parts[4]),
+                  .item = dtype ? at::elementSize(*dtype) : 1};
+  const std::uint64_t item = storage.item;
+  StorageSlice slice{.storage = 0, .dtype = dtype, .begin = 0, .size = storage.size()};
+  if (parts.size() > kLeast) narrow(graph, slice, item, parts[kLeast]);
+  slice.storage = graph.add_storage(std::move(storage));
+  return graph.add(slice);
+}
+
+}  // namespace
+
+NodeId load_persistent(Graph& graph, NodeId id) {
+  const auto* list = graph.get<List>(id);
+  const auto* kind =
+      list != nullptr && !list->empty() ? graph.get<std::string>(list->front()) : nullptr;
+  if (kind != nullptr && *kind == "storage") return load_storage(graph, List(*list));
+  // A class whose source code was kept beside it.
+  if (kind != nullptr && *kind == "module" && list->size() > 1) return (*list)[1];
+  graph.fail("a persistent id that is no storage");
 }
 
 NodeId construct(Graph& graph, NodeId callable, NodeId arguments) {
@@ -237,14 +287,21 @@ NodeId construct(Graph& graph, NodeId callable, NodeId arguments) {
     return make_list(graph, given);
   }
   if (name == "torch._utils._rebuild_tensor" || name == "torch._utils._rebuild_tensor_v2") {
+    refuse_lazy_view(graph, given, 6);
     return make_tensor(graph, given, std::nullopt);
   }
   if (name == "torch._utils._rebuild_tensor_v3") {
+    refuse_lazy_view(graph, given, 7);
     return make_tensor(graph, given, dtype_argument(graph, given));
   }
   if (name == "torch._utils._rebuild_parameter" ||
       name == "torch._utils._rebuild_parameter_with_state") {
     return first_argument(graph, given, "a parameter");
+  }
+  if (name == kFromType && given.size() > 2) {
+    // (rebuild, class, its arguments, attributes): the plain tensor is all that counts here.
+    const auto* inner = graph.get<Global>(given[0]);
+    if (inner != nullptr && inner->name != kFromType) return construct(graph, given[0], given[2]);
   }
   return make_object(graph, callable, arguments);
 }

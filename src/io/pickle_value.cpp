@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -23,7 +24,8 @@ constexpr int kDeepest = 100;
 
 class Converter {
  public:
-  explicit Converter(const Graph& graph) : graph_(graph), done_(graph.size()) {}
+  Converter(Graph& graph, const StorageSource& source)
+      : graph_(graph), source_(source), done_(graph.size()), bytes_(graph.storages().size()) {}
 
   PicklePtr convert(NodeId id, int level) {
     if (id == kNoNode) return nullptr;
@@ -37,7 +39,7 @@ class Converter {
     slot.open = true;
     auto value = std::make_shared<PickleValue>();
     int height = 0;
-    std::visit([&](const auto& node) { fill(*value, node, level + 1, height); }, graph_[id]);
+    std::visit([&](auto& node) { fill(*value, node, level + 1, height); }, graph_[id]);
     slot.value = std::move(value);
     slot.height = height;
     return slot.value;
@@ -61,13 +63,15 @@ class Converter {
   }
 
   template <typename T>
-  void fill(PickleValue& value, const T& node, int level, int& height) {
+  void fill(PickleValue& value, T& node, int level, int& height) {
     if constexpr (std::is_same_v<T, List>) {
       PickleList list;
+      list.reserve(node.size());
       for (const NodeId each : node) list.push_back(child(each, level, height));
       value.value = std::move(list);
     } else if constexpr (std::is_same_v<T, Dict>) {
       PickleDict dict;
+      dict.reserve(node.size());
       for (const auto& [key, item] : node) {
         PicklePtr name = child(key, level, height);
         dict.emplace_back(std::move(name), child(item, level, height));
@@ -75,23 +79,39 @@ class Converter {
       value.value = std::move(dict);
     } else if constexpr (std::is_same_v<T, Object>) {
       PicklePtr arguments = child(node.arguments, level, height);
-      value.value = PickleObject{node.type, std::move(arguments), child(node.state, level, height)};
+      PicklePtr state = child(node.state, level, height);
+      value.value = PickleObject{std::move(node.type), std::move(arguments), std::move(state)};
     } else if constexpr (std::is_same_v<T, Global>) {
-      value.value = PickleObject{node.name, nullptr, nullptr};
-    } else if constexpr (std::is_same_v<T, Storage>) {
-      value.value = PickleObject{node.type, nullptr, nullptr};
+      value.value = PickleObject{std::move(node.name), nullptr, nullptr};
+    } else if constexpr (std::is_same_v<T, StorageSlice>) {
+      value.value = PickleObject{graph_.storages()[node.storage].type, nullptr, nullptr};
+    } else if constexpr (std::is_same_v<T, TensorId>) {
+      value.value = tensor(graph_.tensors()[node.place]);
     } else {
-      value.value = node;
+      value.value = std::move(node);
     }
   }
 
-  const Graph& graph_;
+  at::Tensor tensor(const TensorView& view) {
+    const auto options = at::TensorOptions().dtype(view.dtype);
+    if (std::ranges::find(view.sizes, 0) != view.sizes.end()) return at::empty(view.sizes, options);
+    at::Tensor& bytes = bytes_[view.storage];
+    if (!bytes.defined()) bytes = source_(graph_.storages()[view.storage]);
+    auto* start = static_cast<std::byte*>(bytes.data_ptr()) + view.begin;
+    return at::from_blob(start, view.sizes, view.strides, [bytes](void*) {}, options);
+  }
+
+  Graph& graph_;
+  const StorageSource& source_;
   std::vector<Slot> done_;
+  std::vector<at::Tensor> bytes_;  // of the storages that were asked for
 };
 
 }  // namespace
 
-PicklePtr to_value(const Graph& graph, NodeId root) { return Converter(graph).convert(root, 1); }
+PicklePtr to_value(Graph& graph, NodeId root, const StorageSource& source) {
+  return Converter(graph, source).convert(root, 1);
+}
 
 }  // namespace l2c::io::pickle
 

@@ -131,6 +131,12 @@ Bitmap decode_png(const std::filesystem::path& path, std::span<const std::byte> 
   image->flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
   const png_uint_32 alpha = image->format & PNG_FORMAT_FLAG_ALPHA;
   image->format = (bitmap.channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB) | alpha;
+  // No deflate stream grows by more: before the memory is taken.
+  constexpr std::size_t most_growth = 1040;
+  if (PNG_IMAGE_SIZE(*image.get()) / most_growth > bytes.size()) {
+    fail(fmt::format("{} x {} pixels cannot be in its {} bytes", image->width, image->height,
+                     bytes.size()));
+  }
   bitmap.pixels.resize(PNG_IMAGE_SIZE(*image.get()));
   if (png_image_finish_read(image.get(), nullptr, bitmap.pixels.data(), 0, nullptr) == 0) {
     fail(image->message);

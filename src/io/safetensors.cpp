@@ -58,7 +58,8 @@ at::ScalarType check_entry(const std::filesystem::path& path, const std::string&
                            const HeaderEntry& entry, std::uint64_t data_size) {
   const auto dtype = dtype_of_name(entry.dtype);
   if (!dtype) {
-    fail(path, fmt::format("tensor '{}' has the unknown dtype '{}'", name, entry.dtype));
+    fail(path,
+         fmt::format("tensor '{}' has the unknown dtype '{}'", name, entry.dtype.substr(0, 60)));
   }
   const std::uint64_t begin = entry.data_offsets[0], end = entry.data_offsets[1];
   if (begin > end) {

@@ -34,6 +34,12 @@ constexpr std::array<std::pair<const char*, at::ScalarType>, 16> kDtypes{{
     {"F8_E5M2", at::kFloat8_e5m2},
 }};
 
+// Far above any real file: bounds on what a hostile one can make us allocate.
+constexpr std::size_t kMostTensors = 50'000;
+constexpr std::size_t kMostEntries = 100'000;
+constexpr std::size_t kMostAxes = 64;
+constexpr std::size_t kLongestName = 2'000;
+
 // Takes the parser's events instead of a tree: a tree of 100 MB of "[[[[" would need gigabytes, and
 // would hide keys that occur twice.
 class HeaderReader : public nlohmann::json_sax<json> {
@@ -60,13 +66,22 @@ class HeaderReader : public nlohmann::json_sax<json> {
   bool end_array() override;
   bool parse_error(std::size_t position, const std::string&,
                    const nlohmann::detail::exception& error) override {
-    fail(fmt::format("the header is not valid JSON at byte {}: {}", position, error.what()));
+    fail(fmt::format("the header is not valid JSON at byte {}: {}", position,
+                     std::string_view(error.what()).substr(0, 300)));
   }
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
     throw InputError(fmt::format(
         "'{}' is no valid safetensors file: {}; download or export it again", file_, what));
+  }
+  void count(std::size_t number, std::size_t most, const char* what) const {
+    if (number >= most) fail(fmt::format("it has more than {} {}", most, what));
+  }
+  void check_length(const std::string& name) const {
+    if (name.size() > kLongestName) {
+      fail(fmt::format("a name of {} bytes, {} are the most", name.size(), kLongestName));
+    }
   }
   bool unexpected(const std::string& what) const {
     fail(fmt::format("{} holds {}, expected {}", place(), what, expected()));
@@ -78,12 +93,12 @@ class HeaderReader : public nlohmann::json_sax<json> {
 
   const std::string& file_;
   Header header_;
+  bool metadata_seen_ = false;
   int depth_ = 0;
   bool in_array_ = false;
-  std::string name_;             // key of the outer object
-  std::string field_;            // key within it
-  std::set<std::string> names_;  // all keys of the outer object so far
-  std::set<std::string> fields_;
+  std::string name_;              // key of the outer object
+  std::string field_;             // key within it
+  std::set<std::string> fields_;  // of a tensor, so far
 };
 
 std::string HeaderReader::place() const {
@@ -103,13 +118,17 @@ const char* HeaderReader::expected() const {
 
 bool HeaderReader::number_unsigned(number_unsigned_t value) {
   if (!in_array_) return unexpected(fmt::format("the number {}", value));
-  (field_ == "shape" ? entry().shape : entry().data_offsets).push_back(value);
+  auto& numbers = field_ == "shape" ? entry().shape : entry().data_offsets;
+  if (numbers.size() == kMostAxes) {
+    fail(fmt::format("{} holds more than {} numbers", place(), kMostAxes));
+  }
+  numbers.push_back(value);
   return true;
 }
 
 bool HeaderReader::string(string_t& value) {
   if (in_metadata()) {
-    header_.metadata.emplace(field_, std::move(value));
+    header_.metadata.at(field_) = std::move(value);
   } else if (depth_ == 2 && field_ == "dtype") {
     entry().dtype = std::move(value);
   } else {
@@ -127,12 +146,21 @@ bool HeaderReader::start_object(std::size_t) {
 
 bool HeaderReader::key(string_t& value) {
   if (depth_ == 1) {
+    check_length(value);
     name_ = value;
-    if (!names_.insert(name_).second) fail(fmt::format("the name '{}' occurs twice", name_));
+    count(header_.tensors.size(), kMostTensors, "tensors");
+    const bool metadata = name_ == kMetadataKey;
+    const bool fresh =
+        metadata ? !std::exchange(metadata_seen_, true) : header_.tensors.try_emplace(name_).second;
+    if (!fresh) fail(fmt::format("the name '{}' occurs twice", name_));
     return true;
   }
+  check_length(value);
   field_ = value;
-  if (!fields_.insert(field_).second) fail(fmt::format("{} occurs twice", place()));
+  count(header_.metadata.size(), kMostEntries, "entries of metadata");
+  const bool fresh =
+      in_metadata() ? header_.metadata.try_emplace(field_).second : fields_.insert(field_).second;
+  if (!fresh) fail(fmt::format("{} occurs twice", place()));
   if (!in_metadata() && field_ != "dtype" && field_ != "shape" && field_ != "data_offsets") {
     fail(fmt::format("tensor '{}' has the unknown field '{}'", name_, field_));
   }

@@ -13,6 +13,7 @@
 #include "l2c/core/error.h"
 #include "l2c/core/words.h"
 #include "l2c/io/file.h"
+#include "l2c/io/json_text.h"
 #include "l2c/io/safetensors.h"
 
 namespace l2c::io {

@@ -13,6 +13,7 @@
 #include "l2c/core/words.h"
 #include "l2c/io/checkpoint.h"
 #include "l2c/io/file.h"
+#include "l2c/io/json_text.h"
 #include "l2c/models/autoencoder.h"
 #include "l2c/models/weights.h"
 

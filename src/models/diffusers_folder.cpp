@@ -10,6 +10,7 @@
 #include "l2c/core/error.h"
 #include "l2c/core/words.h"
 #include "l2c/io/file.h"
+#include "l2c/io/json_text.h"
 
 namespace l2c {
 

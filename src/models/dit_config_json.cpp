@@ -10,6 +10,7 @@
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
 #include "l2c/io/file.h"
+#include "l2c/io/json_text.h"
 #include "l2c/models/dit_config.h"
 
 namespace l2c {

@@ -11,6 +11,7 @@
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
 #include "l2c/io/file.h"
+#include "l2c/io/json_text.h"
 #include "l2c/models/dit.h"
 
 namespace l2c {

@@ -8,6 +8,7 @@
 
 #include "l2c/core/error.h"
 #include "l2c/core/words.h"
+#include "l2c/io/json_text.h"
 
 namespace l2c {
 
@@ -29,6 +30,7 @@ std::string shown(const Json& json) {
 }
 
 Json parse_json_object(std::string_view text, std::string_view where, std::string_view example) {
+  io::check_json_text(text, where);
   Json json;
   try {
     json = Json::parse(text);

@@ -16,6 +16,7 @@
 #include "l2c/core/torch_errors.h"
 #include "l2c/io/checkpoint.h"
 #include "l2c/io/file.h"
+#include "l2c/io/json_text.h"
 #include "l2c/models/autoencoder.h"
 #include "l2c/models/dit.h"
 #include "l2c/models/dit_source.h"

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "l2c/core/error.h"
+#include "l2c/io/json_text.h"
 #include "utf8.h"
 
 namespace l2c {
@@ -98,6 +99,7 @@ std::string TrainingSettings::to_json() const {
 }
 
 TrainingSettings TrainingSettings::from_json(const std::string& json, const std::string& where) {
+  io::check_json_text(json, where);
   const auto all = parsed(json);
   if (!all.is_object()) {
     throw InputError(fmt::format("{}: the settings of the training are not a JSON object", where));

@@ -14,7 +14,9 @@
 #include "l2c/core/error.h"
 #include "l2c/core/torch.h"
 #include "l2c/io/safetensors.h"
+#include "support/byte_files.h"
 #include "support/golden.h"
+#include "support/pickle_programs.h"
 
 namespace l2c {
 namespace {
@@ -194,11 +196,14 @@ TEST(RouterFile, IsToldApartByItsContent) {
   EXPECT_TRUE(seen_128);
 }
 
-TEST(RouterFile, SaysWhatToDoWithTheOldTorchFormat) {
+TEST(RouterFile, ReadsTheFormatBeforePyTorch16) {
   const fs::path path = test::scratch() / "old.pt";
-  std::ofstream(path, std::ios::binary)
-      << "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
-  EXPECT_THAT(load_message(path), AllOf(HasSubstr("old.pt"), HasSubstr("before PyTorch 1.6")));
+  test::write_bytes(
+      path, test::make_legacy({{"0.prob", at::full({4}, 0.5F)}, {"1.prob", at::full({4}, -2.0F)}}));
+  const Router router = Router::load(path);
+  EXPECT_EQ(router.rows(), 2);
+  EXPECT_EQ(router.units(), 4);
+  EXPECT_TRUE(Router::recognises(path));
 }
 
 TEST(RouterFile, RejectsTruncatedFiles) {

@@ -8,8 +8,10 @@
 
 #include "inception_weights.h"
 #include "l2c/core/error.h"
+#include "support/byte_files.h"
 #include "support/golden.h"
 #include "support/messages.h"
+#include "support/pickle_programs.h"
 
 namespace l2c {
 namespace {
@@ -77,6 +79,16 @@ TEST(Inception, LoadsTheWeightsFromAFile) {
   stored["Mixed_5b.branch1x1.bn.num_batches_tracked"] = at::zeros({}, at::kLong);
   const auto path = test::scratch() / "inception.safetensors";
   io::write_safetensors(path, stored);
+  const auto network = load_inception(path);
+  EXPECT_EQ(network->fingerprint(), Inception(weights(), "test").fingerprint());
+}
+
+// As pytorch-fid's file was published.
+TEST(Inception, LoadsTheWeightsFromAFileOfPyTorchBefore16) {
+  auto stored = weights();
+  stored["Mixed_5b.branch1x1.bn.num_batches_tracked"] = at::zeros({}, at::kLong);
+  const auto path = test::scratch() / "pt_inception.pth";
+  test::write_bytes(path, test::make_legacy(stored));
   const auto network = load_inception(path);
   EXPECT_EQ(network->fingerprint(), Inception(weights(), "test").fingerprint());
 }

@@ -6,9 +6,10 @@
 #include <cstddef>
 #include <string>
 
-#include "byte_files.h"
 #include "l2c/core/error.h"
+#include "support/byte_files.h"
 #include "support/golden.h"
+#include "support/pickle_programs.h"
 
 namespace {
 
@@ -139,7 +140,7 @@ TEST(Checkpoint, RefusesOtherFiles) {
   expect_refused(scratch() / "none.pt", "No such file");
   const auto path = scratch() / "text.pt";
   write_bytes(path, "just some text");
-  expect_refused(path, "(14 bytes) is no checkpoint: expected a safetensors file or a zip file");
+  expect_refused(path, "(14 bytes) is no checkpoint: expected a safetensors file or one of torch");
   write_bytes(path, "");
   expect_refused(path, "(0 bytes) is no checkpoint");
   const auto cut = scratch() / "cut.safetensors";
@@ -147,10 +148,28 @@ TEST(Checkpoint, RefusesOtherFiles) {
   expect_refused(cut, "no valid safetensors file: it has 4 bytes");
 }
 
-TEST(Checkpoint, LegacyFormatIsNamed) {
+TEST(DitTinyLegacy, EqualsTheSafetensorsFile) {
+  const auto path = l2c::test::shared_reference("dit_tiny/legacy.pt");
+  if (path.empty()) GTEST_SKIP() << "no legacy file: ../shared/reference is not there";
+  const Checkpoint checkpoint = open_checkpoint(path, Weights::model);
+  EXPECT_EQ(checkpoint.format, "torch (before 1.6)");
+  expect_golden(checkpoint);
+}
+
+// The same by our own writer of the format, where the shared files are not there.
+TEST(DitTinyLegacy, WrittenAgainEqualsTheSafetensorsFile) {
+  const auto golden = SafetensorsFile::open(data("dit_tiny/weights.safetensors"));
   const auto path = scratch() / "legacy.pt";
-  write_bytes(path, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.");
-  expect_refused(path, "before PyTorch 1.6");
+  write_bytes(path, l2c::test::make_legacy(golden.tensors()));
+  expect_golden(open_checkpoint(path));
+}
+
+TEST(Checkpoint, TensorsThatCannotBeReadAreNotLeftOut) {
+  expect_refused(data("io/torch_sparse.pt"),
+                 "its tensor 'w' is sparse, quantized or of another kind that is not read "
+                 "(torch._utils._rebuild_sparse_tensor)");
+  expect_refused(data("io/torch_quantized.pt"), "torch.QInt8Storage");
+  expect_refused(data("io/torch_module_legacy.pt"), "holds no state_dict");
 }
 
 TEST(TrainingState, IsNoCheckpointOfAModel) {

@@ -15,8 +15,8 @@
 #include <thread>
 #include <vector>
 
-#include "byte_files.h"
 #include "l2c/core/error.h"
+#include "support/byte_files.h"
 #include "support/golden.h"
 #include "support/memory.h"
 

@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "byte_files.h"
 #include "l2c/core/error.h"
 #include "l2c/core/torch.h"
 #include "l2c/io/safetensors.h"
+#include "support/byte_files.h"
 #include "support/golden.h"
 
 namespace {

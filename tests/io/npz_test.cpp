@@ -9,8 +9,8 @@
 
 #include <cstdlib>
 
-#include "byte_files.h"
 #include "l2c/core/error.h"
+#include "support/byte_files.h"
 #include "support/golden.h"
 #include "support/messages.h"
 
@@ -133,8 +133,7 @@ TEST(Npz, FindsEveryFlippedByteOfADeflatedArray) {
 
 TEST(Npz, RefusesADeflatedArrayThatClaimsTooMuch) {
   auto bytes = test::read_bytes(test::data("io/deflated.npz"));
-  const auto entry = bytes.rfind("arr_0.npy") - 46;  // in the table of contents
-  bytes.replace(entry + 24, 4, packed(std::uint32_t{0x7fffffff}));
+  test::patch_entry(bytes, "arr_0.npy", test::ZipField::size, packed(std::uint32_t{0x7fffffff}));
   const auto path = test::scratch() / "a.npz";
   write_bytes(path, bytes);
   EXPECT_THAT(message_of([&] { (void)NpzFile::open(path).tensor("arr_0"); }),
@@ -162,9 +161,8 @@ TEST(Npz, UnpackingTakesMemoryForWhatIsThere) {
             Z_OK);
   packed_content = packed_content.substr(2, size - 6);  // without zlib's own header and checksum
   auto bytes = make_zip({{"x.npy", packed_content}});
-  const auto entry = bytes.rfind("PK\1\2");
-  bytes.replace(entry + 10, 2, packed(std::uint16_t{8}));
-  bytes.replace(entry + 24, 4, packed(claimed));
+  test::patch_entry(bytes, "x.npy", test::ZipField::method, packed(std::uint16_t{8}));
+  test::patch_entry(bytes, "x.npy", test::ZipField::size, packed(claimed));
   const auto path = test::scratch() / "a.npz";
   write_bytes(path, bytes);
   const auto before = most_memory();
@@ -172,9 +170,11 @@ TEST(Npz, UnpackingTakesMemoryForWhatIsThere) {
               HasSubstr("cannot be unpacked"));
   EXPECT_LT(most_memory() - before, 200 << 20);
   // The same stream with its true size is an array (of another kind, here).
-  bytes.replace(entry + 24, 4, packed(static_cast<std::uint32_t>(content.size())));
+  test::patch_entry(bytes, "x.npy", test::ZipField::size,
+                    packed(static_cast<std::uint32_t>(content.size())));
   const auto checksum = crc32_z(0, reinterpret_cast<const Bytef*>(content.data()), content.size());
-  bytes.replace(entry + 16, 4, packed(static_cast<std::uint32_t>(checksum)));
+  test::patch_entry(bytes, "x.npy", test::ZipField::checksum,
+                    packed(static_cast<std::uint32_t>(checksum)));
   write_bytes(path, bytes);
   EXPECT_THAT(message_of([&] { (void)NpzFile::open(path).tensor("x"); }),
               HasSubstr("no .npy array"));

@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <string>
 
-#include "byte_files.h"
 #include "l2c/core/error.h"
 #include "l2c/io/torch_checkpoint.h"
+#include "support/byte_files.h"
 #include "support/golden.h"
 
 namespace {
@@ -103,11 +103,13 @@ TEST(Pickle, LongIntegers) {
   EXPECT_EQ(number(program("\x8a\2\xff\0")), 255);
   EXPECT_EQ(number(program("\x8a\x08\0\0\0\0\0\0\0\x80")), INT64_MIN);
   EXPECT_EQ(number(program("\x8b\2\0\0\0\0\1")), 256);
-  expect_refused(program("\x80\2\x8a\x09\0\0\0\0\0\0\0\0\1."), "an integer of 9 bytes");
+  // Larger ones are not what weights are made of, and no reason to refuse a file.
+  const PicklePtr large = read_torch_file(torch_file(program("\x80\2\x8a\x09\0\0\0\0\0\0\0\0\1.")));
+  EXPECT_EQ(std::get<PickleObject>(large->value).type, "builtins.int");
 }
 
 TEST(Pickle, RefusesOtherProtocolsAndOpcodes) {
-  expect_refused("\x80\x05N.", "pickle protocol 5, but l2c reads 2 to 4");
+  expect_refused("\x80\x06N.", "pickle protocol 6, but l2c reads 2 to 5");
   expect_refused("\x80\x01N.", "pickle protocol 1");
   expect_refused("\x80\x02I1\n.", "opcode 0x49 at byte 2");
   expect_refused("\x80\x02\x82\x01.", "opcode 0x82");
@@ -130,6 +132,7 @@ TEST(Pickle, RefusesBrokenPrograms) {
   expect_refused("\x80\x02NNNs.", "no dict");
   expect_refused("\x80\x02}(Nu.", "a key but no value");
   expect_refused("\x80\x02N)R.", "no class");
+  expect_refused("\x80\x02(o.", "an object without a class");
   expect_refused("\x80\x02NN\x93.", "a class without a name");
   expect_refused(
       "\x80\x02"
@@ -144,7 +147,7 @@ TEST(Pickle, RefusesBrokenPrograms) {
 
 TEST(Pickle, RefusesCyclesAndDepth) {
   expect_refused(program("\x80\2]q\0h\0a."), "contains itself");
-  expect_refused(std::string("\x80\x02N") + std::string(1'000'000, '\x85') + ".",
+  expect_refused(std::string("\x80\x02N") + std::string(100'000, '\x85') + ".",
                  "nested more than 100 deep");
   // Shallow at its first use, too deep at the second.
   const std::string inner = std::string("N") + std::string(60, '\x85') + program("q\0");
@@ -152,9 +155,39 @@ TEST(Pickle, RefusesCyclesAndDepth) {
                  "nested more than 100 deep");
 }
 
+TEST(Pickle, RefusesMoreObjectsThanMemoryIsAllowed) {
+  expect_refused(
+      std::string("\x80\x02(") + std::string(1'000'000, 'N') + "t.",
+      "would take more memory than three times that and 48 MB: it holds too many objects");
+}
+
 TEST(Pickle, RefusesMoreObjectsThanAnyCheckpointHas) {
-  expect_refused(std::string("\x80\x02(") + std::string(5'000'001, 'N') + "t.",
-                 "more than 5000000 objects");
+  const auto path = l2c::test::scratch() / "many.pt";
+  l2c::test::write_bytes(
+      path, l2c::test::make_zip(
+                {{"a/data.pkl", std::string("\x80\x02(") + std::string(5'000'001, 'N') + "t."},
+                 {"a/rest", std::string(500'000'000, '\0')}}));
+  EXPECT_THAT([&] { read_torch_file(path); },
+              ThrowsMessage<InputError>(HasSubstr("more than 5000000 objects")));
+}
+
+TEST(Pickle, ProtocolFiveAndOldStyleObjects) {
+  const PicklePtr bytes =
+      read_torch_file(torch_file(std::string("\x80\x05\x96") + packed(std::uint64_t{2}) + "ab."));
+  EXPECT_EQ(*bytes->text(), "ab");
+  const PicklePtr object = read_torch_file(
+      torch_file(std::string("\x80\x02(copt\nOptions\nK\1o}") + text("a") + "K\2sb."));
+  EXPECT_EQ(std::get<PickleObject>(object->value).type, "opt.Options");
+  EXPECT_EQ(std::get<std::int64_t>(object->find("a")->value), 2);
+}
+
+TEST(Pickle, ExpandedViewsKeepTheirStrides) {
+  const auto path = torch_file(
+      std::string("\x80\x02") + tensor("K\2", "K\1", "K\3K\4\x86", program("K\0K\0\x86")),
+      packed(1.0F) + packed(2.0F));
+  const PicklePtr value = read_torch_file(path);
+  EXPECT_EQ(value->tensor()->strides(), (at::IntArrayRef{0, 0}));
+  l2c::test::expect_equal(*value->tensor(), at::full({3, 4}, 2.0F), "expanded");
 }
 
 TEST(Pickle, RefusesBadTensors) {
@@ -168,7 +201,9 @@ TEST(Pickle, RefusesBadTensors) {
   refused(tensor(two, zero, two_row, two_row), "reads element 2");
   refused(tensor(one, zero, two_row, one_row), "a storage of 1 elements");
   refused(tensor("K\3", zero, two_row, one_row), "should hold 3 elements of 4 bytes, but has 8");
-  refused(tensor(minus, zero, two_row, one_row), "should hold -1");
+  refused(tensor(minus, zero, two_row, one_row), "should hold -1 elements");
+  refused(tensor(program("\x8a\x08\0\0\0\0\0\0\0\x40"), zero, two_row, one_row),
+          "should hold 4611686018427387904 elements");
   refused(tensor(two, minus, two_row, one_row), "an offset below 0");
   refused(tensor(two, zero, minus + "\x85", one_row), "a size or stride below 0");
   refused(tensor(two, zero, two_row, minus + "\x85"), "a size or stride below 0");
@@ -178,7 +213,7 @@ TEST(Pickle, RefusesBadTensors) {
   refused(tensor(two, zero, huge + huge + "\x86", zero + zero + "\x86"), "beyond all bounds");
   refused(tensor(two, zero, zero + huge + huge + "\x87", one + one + one + "\x87"),
           "beyond all bounds");
-  refused(tensor(two, zero, integer(1 << 30) + "\x85", zero + "\x85"), "an expanded view");
+  refused(tensor(two, zero, integer(1 << 30) + "\x85", zero + "\x85"), "expanded views");
   refused(tensor(two, zero, two_row, one_row, "torch\nQuantStorage\n"),
           "unknown class 'torch.QuantStorage'");
   refused(tensor(two, zero, two_row, one_row, "torch\nUntypedStorage\n"), "without a dtype");

@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <string>
 
-#include "byte_files.h"
 #include "l2c/core/error.h"
+#include "support/byte_files.h"
 #include "support/golden.h"
 
 namespace {

@@ -8,8 +8,8 @@
 #include <set>
 #include <string>
 
-#include "byte_files.h"
 #include "l2c/core/error.h"
+#include "support/byte_files.h"
 #include "support/golden.h"
 
 namespace {

@@ -33,7 +33,7 @@ void add_network_options(CLI::App& app, EvaluatingOptions& options) {
   app.add_option("--classifier", options.classifier,
                  "what train-classifier wrote: gives features and judges labels");
   app.add_option("--inception", options.inception,
-                 "instead: the Inception network of FID, as pytorch-fid's weights saved again (see "
+                 "instead: the Inception network of FID, as pytorch-fid's weights file (see "
                  "docs/evaluation.md) or as a TorchScript program");
   app.add_option("--inception-input", options.inception_input,
                  "how images are resized for these weights: pytorch-fid, or tensorflow as ADM's "

@@ -17,6 +17,8 @@
 #include "l2c/evaluation/report.h"
 #include "l2c/io/checkpoint.h"
 #include "l2c/io/file.h"
+#include "l2c/io/json_text.h"
+#include "l2c/io/json_text.h"
 #include "l2c/io/safetensors.h"
 #include "l2c/io/torch_checkpoint.h"
 #include "l2c/models/dit.h"
@@ -111,6 +113,7 @@ Json describe_training_state(const std::string& path) {
   check_finite(path, tensors);
   Json json{{"kind", "training checkpoint"}, {"format", "safetensors"}};
   add_counts(json, tensors);
+  io::check_json_text(metadata.at("settings"), path);
   const auto step = Json::parse(metadata.at("step"), nullptr, /*allow_exceptions=*/false);
   json["step"] = step.is_number_integer() ? step : Json(metadata.at("step"));
   json["settings"] = Json::parse(metadata.at("settings"), nullptr, /*allow_exceptions=*/false);
@@ -121,7 +124,7 @@ Json describe_training_state(const std::string& path) {
 // The sections of a training checkpoint; a single unnamed one for every other file.
 std::vector<io::Checkpoint> open_sections(const std::string& path) {
   std::vector<io::Checkpoint> sections;
-  if (io::looks_like_torch_zip(path)) {
+  if (io::looks_like_torch_file(path)) {
     io::verify_torch_file(path);
     const auto root = io::read_torch_file(path);
     if (root->find("ema") != nullptr) sections.push_back(io::open_checkpoint(path));

@@ -51,10 +51,10 @@ class Inception : public FeatureNetwork {
   std::string fingerprint_, description_;
 };
 
-// From the file that the user has: pytorch-fid's weights (pt_inception-2015-12-05-6726825d.pth,
-// saved again as docs/evaluation.md says, or the same tensors as safetensors), or a TorchScript
-// program (see TorchScriptNetwork; it prepares the images itself, so options.input must be the
-// default). Throws InputError that names the file, RunError (out of memory, ...).
+// From the file that the user has: pytorch-fid's weights (pt_inception-2015-12-05-6726825d.pth as
+// it was published, or the same tensors saved again or as safetensors), or a TorchScript program
+// (see TorchScriptNetwork; it prepares the images itself, so options.input must be the default).
+// Throws InputError that names the file, RunError (out of memory, ...).
 std::shared_ptr<const FeatureNetwork> load_inception(const std::filesystem::path& path,
                                                      const InceptionOptions& options = {});
 

@@ -16,7 +16,7 @@ enum class Weights { ema, model };
 
 struct Checkpoint {
   std::filesystem::path path;
-  std::string format;                        // "safetensors" or "torch zip"
+  std::string format;                        // "safetensors", "torch zip", "torch (before 1.6)"
   std::string section;                       // "ema", "model" or "" (a bare state_dict)
   TensorMap tensors;                         // may read a mapped file: clone() what must outlive it
   Metadata metadata;                         // safetensors only
@@ -28,11 +28,11 @@ struct Checkpoint {
 // (checkpoint-STEP.safetensors in its folder).
 bool is_training_state(const Metadata& metadata);
 
-// Opens an index of safetensors files by its name (sharded.h), else a safetensors file or a
-// torch.save zip file (.pt, .pth), told apart by content. A training checkpoint of torch.save gives
-// its `ema` state_dict, or `model` where there is no ema or `weights` asks for it. Throws
-// InputError: not a checkpoint, truncated, no state_dict inside, `model` asked but absent, a
-// training's own state (the message names the results beside it).
+// Opens an index of safetensors files by its name (sharded.h), else a safetensors file or one of
+// torch.save (.pt, .pth), told apart by content. A training checkpoint of torch.save gives its
+// `ema` state_dict, or `model` where there is no ema or `weights` asks for it. Throws InputError:
+// not a checkpoint, truncated, no state_dict inside, `model` asked but absent, a sparse or
+// quantized tensor in it, a training's own state (the message names the results beside it).
 Checkpoint open_checkpoint(const std::filesystem::path& path, Weights weights = Weights::ema);
 
 }  // namespace l2c::io

@@ -65,7 +65,4 @@ void check_writable(const std::filesystem::path& target);
 std::string read_text(const std::filesystem::path& path,
                       std::size_t most_bytes = std::numeric_limits<std::size_t>::max());
 
-// For foreign configurations: what is parsed takes up to a hundred times the text's memory.
-constexpr std::size_t most_json_bytes = std::size_t{1} << 20;
-
 }  // namespace l2c::io

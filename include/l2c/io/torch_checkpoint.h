@@ -1,5 +1,6 @@
-// Files written by torch.save (zip format, pickle protocols 2 to 4), read by an own pickle machine
-// that knows a fixed list of harmless constructors and never executes anything.
+// Files written by torch.save (the zip format, and the one before PyTorch 1.6; pickle protocols 2
+// to 5), read by an own pickle machine that knows a fixed list of harmless constructors and never
+// executes anything. docs/formats.md lists what is read and what is refused.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +22,8 @@ using PickleList = std::vector<PicklePtr>;                        // list, tuple
 using PickleDict = std::vector<std::pair<PicklePtr, PicklePtr>>;  // dict, OrderedDict, in order
 
 // An object of a class the reader does not build (argparse.Namespace, an optimizer, a numpy
-// scalar): its name and whatever was pickled for it, unexecuted. A class or function by itself has
-// no arguments.
+// scalar, a sparse tensor; "builtins.int" for a number of more than 64 bits): its name and whatever
+// was pickled for it, unexecuted. A class or function by itself has no arguments.
 struct PickleObject {
   std::string type;     // "module.name"
   PicklePtr arguments;  // may be null
@@ -40,20 +41,25 @@ struct PickleValue {
   [[nodiscard]] const PickleDict* dict() const { return std::get_if<PickleDict>(&value); }
 };
 
-// The object saved in the file. Tensors of any saved device (cuda:0 included) come as CPU tensors
-// that read the mapped file. Throws InputError: not such a file (the pre-1.6 format without zip
-// included, with what to do about it), truncated, compressed entries, an opcode or a tensor
-// storage outside the list, an integer of more than 64 bits, a storage shorter than its tensors, an
-// expanded view (more elements than its storage), cycles, nesting beyond 100, more than 5 million
-// objects. Checksums are compared for the pickled part, not for the tensors' data. Thread-safe.
+// The object saved in the file. Tensors of any saved device (cuda:0 included) come as CPU tensors,
+// with the strides they were saved with (0 in expanded views: copying one takes more memory than it
+// seems). They read the mapped file, or a copy where they lie askew in it or compressed; tensors
+// that share a storage share its bytes here. Memory stays below four times the file's size and
+// 64 MB. Throws InputError: not such a file, truncated, an opcode or a tensor storage outside the
+// list, a storage shorter than its tensors, cycles, nesting beyond 100, more than 5 million
+// objects, more memory than said, entries of the archive that are encrypted, doubled, share bytes
+// or disagree with the table of contents, big-endian data, the tar format of PyTorch before 0.1.10.
+// Checksums are compared for the pickled part and what is compressed, not for the other tensors'
+// data. Thread-safe.
 PicklePtr read_torch_file(const std::filesystem::path& path);
 
 // Compares every entry of a torch.save zip file with its checksum; a stored 0 means that its writer
-// left it out. Reads the whole file. Throws InputError as read_torch_file does, and for damage.
+// left it out. Of the older format, which has none, the structure is checked. Reads the whole file.
+// Throws InputError as read_torch_file does, and for damage.
 void verify_torch_file(const std::filesystem::path& path);
 
-// True when the file starts like a zip archive.
-bool looks_like_torch_zip(const std::filesystem::path& path);
+// True when the file starts like one of torch.save, of whatever version.
+bool looks_like_torch_file(const std::filesystem::path& path);
 
 // True for a zip archive that holds a program (torch.jit.save), and not only data. Throws
 // InputError for a damaged archive.

@@ -26,6 +26,7 @@
 #include "l2c/evaluation/torchscript_network.h"
 #include "l2c/io/checkpoint.h"
 #include "l2c/io/idx.h"
+#include "l2c/io/json_text.h"
 #include "l2c/io/npz.h"
 #include "l2c/io/safetensors.h"
 #include "l2c/io/sharded.h"

@@ -1,0 +1,83 @@
+// PNG files that lie or ask for too much. docs/formats.md has the table.
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+
+#include "l2c/io/image.h"
+#include "l2c/io/png.h"
+#include "support/byte_files.h"
+#include "support/golden.h"
+#include "support/hostile_files.h"
+
+namespace {
+
+using namespace l2c::test;  // NOLINT: the table's words
+
+std::string big_endian(std::uint32_t value) {
+  std::string bytes = packed(value);
+  std::ranges::reverse(bytes);
+  return bytes;
+}
+
+std::string chunk(const std::string& type, const std::string& content) {
+  const std::string all = type + content;
+  const auto checksum = crc32_z(0, reinterpret_cast<const Bytef*>(all.data()), all.size());
+  return big_endian(static_cast<std::uint32_t>(content.size())) + all +
+         big_endian(static_cast<std::uint32_t>(checksum));
+}
+
+std::string zlib_stream(const std::string& data) {
+  const auto sum = adler32_z(1, reinterpret_cast<const Bytef*>(data.data()), data.size());
+  return std::string("\x78\xda") + deflated(data) + big_endian(static_cast<std::uint32_t>(sum));
+}
+
+// Gray, 8 bits.
+std::string png(std::uint32_t width, std::uint32_t height, const std::string& rows,
+                const std::string& before = "") {
+  return std::string("\x89PNG\r\n\x1a\n") +
+         chunk("IHDR", big_endian(width) + big_endian(height) + std::string("\x08\0\0\0\0", 5)) +
+         before + chunk("IDAT", zlib_stream(rows)) + chunk("IEND", "");
+}
+
+const std::string kRows = std::string("\0ab\0cd", 6);
+
+std::string wrong_checksum() {
+  std::string bytes = png(2, 2, kRows);
+  bytes[bytes.size() - 1] = 'x';
+  bytes[29] = 'x';
+  return bytes;
+}
+
+TEST(HostileFiles, Png) {
+  const std::string whole = png(2, 2, kRows);
+  const std::string text =
+      std::string("l2c") + std::string(2, '\0') + zlib_stream(std::string(200'000'000, 'x'));
+  expect_answers(
+      {
+          {"a PNG cut in half", "a.png", whole.substr(0, whole.size() / 2),
+           "is no PNG that can be read"},
+          {"a PNG with a wrong checksum", "a.png", wrong_checksum(), "is no PNG that can be read"},
+          {"a PNG of 2^31 x 2^31 pixels", "a.png", png(0x7fffffff, 0x7fffffff, kRows),
+           "is no PNG that can be read"},
+          {"a PNG of 16,384 x 16,384 pixels in 70 bytes", "a.png", png(16384, 16384, kRows),
+           "pixels cannot be in its"},
+          {"a PNG with too few rows", "a.png", png(2, 9, kRows), "is no PNG that can be read"},
+          {"a PNG whose text unpacks to 200 MB", "a.png", png(2, 2, kRows, chunk("zTXt", text)),
+           ""},
+          {"a PNG with 10,000 texts", "a.png",
+           png(2, 2, kRows,
+               [] {
+                 std::string all;
+                 for (int i = 0; i < 10'000; ++i) all += chunk("tEXt", std::string("a\0b", 3));
+                 return all;
+               }()),
+           ""},
+          {"a text file named .png", "a.png", "hello, world", "neither"},
+      },
+      [](const std::filesystem::path& path) { (void)l2c::io::read_image(path); });
+}
+
+}  // namespace
