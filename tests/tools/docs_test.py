@@ -17,10 +17,12 @@ RECORDS = re.compile(r"benchmarks/results/|docs/decisions.md")  # what was run t
 def commands_in(text):
     """Lines of code (fenced or indented) that start with l2c, and what is `l2c ...` in a line of text."""
     joined = re.sub(r"\\\n\s*", " ", text)
+    fenced = False
     for line in joined.splitlines():
-        code = re.match(r"(?:    |\s{2}|\$ )?\s*(l2c [a-z].*)", line)
-        if code:
-            yield code.group(1)
+        fenced ^= line.startswith("```")
+        code = re.match(r"(\s*)(?:\$ )?(l2c [a-z].*)", line)
+        if code and (fenced or len(code.group(1)) > 1):
+            yield code.group(2)
         yield from (inline for inline in re.findall(r"`(l2c [^`]+)`", line))
 
 
