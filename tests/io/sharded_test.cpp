@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "byte_files.h"
+#include "support/byte_files.h"
 #include "l2c/core/error.h"
 #include "support/golden.h"
 
