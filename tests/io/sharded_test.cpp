@@ -6,8 +6,8 @@
 
 #include <string>
 
-#include "support/byte_files.h"
 #include "l2c/core/error.h"
+#include "support/byte_files.h"
 #include "support/golden.h"
 
 namespace {
