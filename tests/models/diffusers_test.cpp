@@ -219,7 +219,8 @@ TEST(DiffusersConfig, WhatTheOfficialDiTDoesNotHave) {
   refused("{", "", HasSubstr("not JSON"));
 }
 
-// Neither copied nor printed: both would call themselves once a level.
+// Copying or printing what is nested calls itself once a level: very deep nesting is not parsed,
+// other nesting not printed.
 TEST(DiffusersConfig, DeepNestingIsRefusedNotFollowed) {
   constexpr std::size_t depth = 200000;
   const std::string deep = std::string(depth, '[') + std::string(depth, ']');
@@ -228,10 +229,14 @@ TEST(DiffusersConfig, DeepNestingIsRefusedNotFollowed) {
     test::replace_in(folder / "transformer/config.json", "\"dropout\"",
                      fmt::format("\"{}\": {}, \"dropout\"", field, deep));
     test::replace_in(folder / "transformer/config.json", "\"num_layers\": 4,", "");
+    expect_refused(folder, HasSubstr("config.json: JSON nested more than 16 deep"));
+    test::replace_in(folder / "transformer/config.json", deep, "[[1]]");
     expect_refused(folder, AllOf(HasSubstr(field), HasSubstr("a list")));
   }
   const auto folder = test::diffusers_folder();
   test::replace_in(folder / "model_index.json", "\"cardigan\"", deep);
+  expect_refused(folder, HasSubstr("model_index.json: JSON nested more than 16 deep"));
+  test::replace_in(folder / "model_index.json", deep, "[[1]]");
   expect_refused(folder, HasSubstr("id2label names class 9 by something that is no text"));
 }
 
