@@ -20,8 +20,7 @@ std::string with_prefix(double value, std::string_view unit) {
 
 std::string one_line(std::string_view text, std::size_t longest) {
   std::string shown(text.substr(0, longest));
-  std::ranges::replace_if(
-      shown, [](char c) { return (c >= 0 && c < ' ') || c == 127; }, '?');
+  std::ranges::replace_if(shown, [](char c) { return (c >= 0 && c < ' ') || c == 127; }, '?');
   if (text.size() > longest) shown += "...";
   return shown;
 }

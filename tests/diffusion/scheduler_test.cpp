@@ -82,9 +82,7 @@ TEST(Scheduler, StepsOutOfOrder) {
   steps.step(1, x, x);
   EXPECT_THROW(steps.step(2, x, x), Error);
   EXPECT_THAT(
-      [&] {
-        SchedulerSteps(run).step(0, x, at::zeros({1, 3, 2, 2}));
-      },
+      [&] { SchedulerSteps(run).step(0, x, at::zeros({1, 3, 2, 2})); },
       ThrowsMessage<InputError>(AllOf(HasSubstr("[1, 3, 2, 2]"), HasSubstr("[1, 1, 2, 2]"))));
 }
 

@@ -78,12 +78,9 @@ TEST(Vae, SizesOtherThanSquareAndHalfPrecision) {
 
 TEST(Vae, LatentsThatDoNotFit) {
   const auto vae = Autoencoder::load(tiny_folder());
-  EXPECT_THAT(
-      [&] {
-        (void)vae->decode(at::zeros({1, 3, 8, 8}));
-      },
-      ThrowsMessage<InputError>(
-          AllOf(HasSubstr("latents [N, 4, h, w]"), HasSubstr("[1, 3, 8, 8]"))));
+  EXPECT_THAT([&] { (void)vae->decode(at::zeros({1, 3, 8, 8})); },
+              ThrowsMessage<InputError>(
+                  AllOf(HasSubstr("latents [N, 4, h, w]"), HasSubstr("[1, 3, 8, 8]"))));
   EXPECT_THROW((void)vae->decode(at::zeros({4, 8, 8})), InputError);
   EXPECT_THROW((void)vae->decode(at::zeros({1, 4, 8, 8}, at::kLong)), InputError);
 }

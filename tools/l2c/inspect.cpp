@@ -18,7 +18,6 @@
 #include "l2c/io/checkpoint.h"
 #include "l2c/io/file.h"
 #include "l2c/io/json_text.h"
-#include "l2c/io/json_text.h"
 #include "l2c/io/safetensors.h"
 #include "l2c/io/torch_checkpoint.h"
 #include "l2c/models/dit.h"

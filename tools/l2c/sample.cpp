@@ -81,8 +81,7 @@ Request make_request(const SampleOptions& options, const Cache& cache) {
 Result run(const Pipeline& pipeline, const Request& request, const std::string& title,
            const std::stop_token& stop) {
   ProgressLine line(title);
-  return pipeline.sample(
-      request, [&](const Progress& progress) { line.show(progress); }, stop);
+  return pipeline.sample(request, [&](const Progress& progress) { line.show(progress); }, stop);
 }
 
 // The first forward pass of a process pays for LibTorch's start: not a part of either run's time.
