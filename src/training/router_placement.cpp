@@ -67,7 +67,7 @@ TrainingSettings settings_of(const Denoiser& model, const PlacementOptions& opti
   settings.add("model", model.info().fingerprint);
   settings.add("dtype", c10::toString(model.branch_dtype()));
   settings.add("spacing", options.spacing);
-  settings.add("recall", recall.name());
+  settings.add("recall", recall.identity());
   settings.add("guidance", options.guidance);
   settings.add("images", std::int64_t{options.images});
   settings.add("seed", fmt::format("{}", options.seed));
