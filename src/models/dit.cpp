@@ -51,8 +51,9 @@ class DiT::Blocks final : public Trunk {
 
   void run(int first, int last) override {
     begin(first, last);
-    for (int i = first; i < last; ++i)
+    for (int i = first; i < last; ++i) {
       block(i, stream_, {modulations_, parts_of_block * i, width()});
+    }
   }
 
   void run(int first, int last, std::span<const std::int64_t> rows) override {

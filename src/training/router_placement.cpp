@@ -67,11 +67,11 @@ TrainingSettings settings_of(const Denoiser& model, const PlacementOptions& opti
   settings.add("model", model.info().fingerprint);
   settings.add("dtype", c10::toString(model.branch_dtype()));
   settings.add("spacing", options.spacing);
-  settings.add("recall", recall.name());
+  settings.add("recall", recall.identity());
   settings.add("guidance", options.guidance);
   settings.add("images", std::int64_t{options.images});
   settings.add("seed", fmt::format("{}", options.seed));
-  // Other kernels and another number of threads change last bits, and so, rarely, what is best.
+  // Other kernels change last bits, and so, rarely, what is best.
   settings.add("device", c10::DeviceTypeName(model.device().type(), /*lower_case=*/true));
   settings.add("instruction_set", ops::name(ops::cpu_isa()));
   note_environment(settings);

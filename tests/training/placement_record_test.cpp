@@ -1,4 +1,5 @@
 // A search that was stopped goes on from what it has tried.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,7 +9,9 @@
 #include <stop_token>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "l2c/cache/fitted_recall.h"
 #include "l2c/core/error.h"
 #include "l2c/io/file.h"
 #include "l2c/training/router_placement.h"
@@ -125,6 +128,24 @@ TEST_F(PlacementRecordFile, OtherSettingsKeepTheirOwn) {
   changed([](auto& o) { o.spacing = "10"; });
   (void)place();
   EXPECT_EQ(model->calls, 8) << "and what was there is kept";
+}
+
+// A file of products that was measured again has the old one's name.
+TEST_F(PlacementRecordFile, AForecastIsKnownByItsContent) {
+  const auto file = folder / "fit.safetensors";
+  options.recall = fmt::format("fitted:{}@1", file.string());
+  const auto place_with = [&](double last) {
+    BranchProducts products(8, 8);
+    std::vector<double> values(64, 1);
+    values.back() = last;
+    for (int unit = 0; unit < 8; ++unit) products.add(unit, values);
+    products.save(file);
+    (void)place();
+    return model->calls;
+  };
+  EXPECT_GT(place_with(1), 3 * 8);
+  EXPECT_EQ(place_with(1), 8) << "the same content";
+  EXPECT_GT(place_with(2), 3 * 8) << "other content";
 }
 
 TEST_F(PlacementRecordFile, RefusesOtherFiles) {

@@ -39,11 +39,13 @@ class Denoiser {
 
   // What forward() makes of timesteps and labels alone, apart from it: a run knows them all before
   // it starts, and one product for several calls reads the weights once. [N, conditions_width()]
-  // fp32 for t [N] and y [N]; a row has the same bits whatever rows stand beside it.
+  // fp32 for t [N] and y [N]; a row has the same bits whatever rows stand beside it. Throws
+  // InputError like forward().
   [[nodiscard]] virtual at::Tensor conditions(const at::Tensor& t, const at::Tensor& y) const;
   // 0: this model makes them within forward() alone; the two functions around this throw Error.
   [[nodiscard]] virtual std::int64_t conditions_width() const { return 0; }
-  // forward() for rows that have these conditions [N, conditions_width()]: the same bits.
+  // forward() for rows that have these conditions [N, conditions_width()]: the same bits. Throws
+  // InputError when they are not what conditions() makes, or x not what forward() takes.
   virtual at::Tensor forward_conditioned(const at::Tensor& x, const at::Tensor& conditions,
                                          BranchRunner& runner) const;
 
