@@ -38,6 +38,7 @@
 #include "l2c/io/folder_lock.h"
 #include "l2c/io/image.h"
 #include "l2c/io/png.h"
+#include "l2c/io/png_text.h"
 #include "l2c/metrics/distribution.h"
 #include "l2c/metrics/psnr.h"
 #include "l2c/models/class_names.h"

@@ -8,6 +8,7 @@
 
 #include "l2c/io/image.h"
 #include "l2c/io/png.h"
+#include "l2c/io/png_text.h"
 #include "support/byte_files.h"
 #include "support/golden.h"
 #include "support/hostile_files.h"
@@ -78,6 +79,40 @@ TEST(HostileFiles, Png) {
           {"a text file named .png", "a.png", "hello, world", "neither"},
       },
       [](const std::filesystem::path& path) { (void)l2c::io::read_image(path); });
+}
+
+// A text chunk whose text is under the keyword "l2c".
+std::string texts(const std::string& type, const std::string& content) {
+  return png(2, 2, kRows, chunk(type, std::string("l2c\0", 4) + content));
+}
+
+TEST(HostileFiles, PngText) {
+  std::string damaged = texts("tEXt", "{}");
+  damaged[damaged.find("{}")] = '[';
+  std::string long_chunk = texts("tEXt", "{}");
+  long_chunk[long_chunk.find("tEXt") - 4] = '\x7f';
+  const std::string twice = chunk("tEXt", std::string("l2c\0{}", 6));
+  expect_answers(
+      {
+          {"a PNG text of 2 MB", "a.png", texts("tEXt", std::string(2'000'000, 'x')),
+           "has 2000004 bytes, 1048576 are the most"},
+          {"a PNG text that is there twice", "a.png", png(2, 2, kRows, twice + twice),
+           "is there twice"},
+          {"a PNG text with a wrong checksum", "a.png", damaged, "is damaged"},
+          {"a PNG text of 2 GB in 80 bytes", "a.png", long_chunk, "is cut short"},
+          {"a PNG text without an end chunk", "a.png",
+           texts("tEXt", "{}").substr(0, texts("tEXt", "{}").size() - 12), "is cut short"},
+          {"a compressed international PNG text", "a.png",
+           texts("iTXt", std::string("\x01\0\0\0", 4) + zlib_stream("{}")),
+           "is compressed, which is not read"},
+          {"an international PNG text without its fields", "a.png",
+           texts("iTXt", std::string("\0\0en", 4)), "is too short"},
+          {"an international PNG text", "a.png", texts("iTXt", std::string("\0\0en\0l2c\0{}", 11)),
+           ""},
+          {"a PNG whose text has another keyword", "a.png",
+           png(2, 2, kRows, chunk("tEXt", std::string("l2cx\0{}", 7))), ""},
+      },
+      [](const std::filesystem::path& path) { (void)l2c::io::read_png_text(path, "l2c"); });
 }
 
 }  // namespace
