@@ -45,6 +45,7 @@
 #include "l2c/models/dit_config.h"
 #include "l2c/models/weight_seed.h"
 #include "l2c/sampling/contact_sheet.h"
+#include "l2c/sampling/image_settings.h"
 #include "l2c/sampling/latents.h"
 #include "l2c/sampling/pipeline.h"
 #include "l2c/sampling/planning.h"

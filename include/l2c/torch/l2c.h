@@ -53,6 +53,7 @@
 #include "l2c/ops/workspace.h"
 #include "l2c/sampling/denoise.h"
 #include "l2c/sampling/graphs.h"
+#include "l2c/sampling/tensors.h"
 #include "l2c/sweep/choice.h"
 #include "l2c/sweep/files.h"
 #include "l2c/sweep/grid.h"
