@@ -44,7 +44,6 @@ void write_picture(const std::string& path, const io::Bitmap& bitmap,
     complain(fmt::format("note: {}: settings of {} bytes are too long to be kept in the picture",
                          path, text.size()));
   }
-  say(fmt::format("wrote {}", path));
 }
 
 void write_sheet(const SampleOptions& options, const SampleResults& results) {
@@ -52,11 +51,13 @@ void write_sheet(const SampleOptions& options, const SampleResults& results) {
     const auto& images = results.result.images;
     write_picture(options.out, images.at(static_cast<std::size_t>(*options.image)).bitmap,
                   results.settings);
+    say(fmt::format("wrote {}", options.out));
     return;
   }
   auto bitmap = sheet(results.result, results.request);
   if (results.full) bitmap = stack(sheet(*results.full, results.request), bitmap);
   write_picture(options.out, bitmap, results.settings);
+  say(fmt::format("wrote {}", options.out));
 }
 
 void write_images(const SampleOptions& options, const SampleResults& results) {
@@ -66,6 +67,7 @@ void write_images(const SampleOptions& options, const SampleResults& results) {
     write_picture((std::filesystem::path(options.images) / name).string(), image.bitmap,
                   of_image(results.settings, image.index));
   }
+  say(fmt::format("wrote {} images to {}", results.result.images.size(), options.images));
 }
 
 void make_folder(const std::string& folder) {
