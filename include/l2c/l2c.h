@@ -15,6 +15,7 @@
 #include "l2c/cache/recall.h"
 #include "l2c/cache/recalling.h"
 #include "l2c/cache/router.h"
+#include "l2c/cache/router_difference.h"
 #include "l2c/cache/router_steps.h"
 #include "l2c/cache/smooth_cache.h"
 #include "l2c/cache/tea_cache.h"
