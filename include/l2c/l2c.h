@@ -32,6 +32,7 @@
 #include "l2c/evaluation/benchmark_report.h"
 #include "l2c/evaluation/policy_spec.h"
 #include "l2c/evaluation/product_ceiling.h"
+#include "l2c/evaluation/router_chart.h"
 #include "l2c/evaluation/scatter_chart.h"
 #include "l2c/evaluation/timing.h"
 #include "l2c/io/claim.h"

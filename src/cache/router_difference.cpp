@@ -82,7 +82,7 @@ std::vector<RouterFact> facts(const RouterInfo& a, const RouterInfo& b) {
 
 }  // namespace
 
-RouterDifference compare(const Router& a, const Router& b, const std::vector<double>& thresholds,
+RouterDifference compare_routers(const Router& a, const Router& b, const std::vector<double>& thresholds,
                          const std::optional<RunShape>& shape) {
   check(a, b, thresholds);
   RouterDifference result{.of = a.rows() * a.units(), .facts = facts(a.info(), b.info())};

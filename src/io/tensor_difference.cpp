@@ -116,9 +116,7 @@ TensorDifference difference(const at::Tensor& a, const at::Tensor& b) {
   return result;
 }
 
-std::vector<TensorComparison> compare_tensors(
-    const TensorMap& a, const TensorMap& b,
-    const std::function<void(std::int64_t done, std::int64_t of)>& progress) {
+std::vector<TensorComparison> compare_tensors(const TensorMap& a, const TensorMap& b) {
   std::set<std::string> names;
   for (const auto& [name, tensor] : a) names.insert(name);
   for (const auto& [name, tensor] : b) names.insert(name);
@@ -127,12 +125,7 @@ std::vector<TensorComparison> compare_tensors(
     return found == tensors.end() ? at::Tensor() : found->second;
   };
   std::vector<TensorComparison> all;
-  for (const auto& name : names) {
-    all.push_back(compare(name, find(a, name), find(b, name)));
-    if (progress) {
-      progress(static_cast<std::int64_t>(all.size()), static_cast<std::int64_t>(names.size()));
-    }
-  }
+  for (const auto& name : names) all.push_back(compare(name, find(a, name), find(b, name)));
   std::ranges::sort(all, [](const auto& x, const auto& y) { return rank(x) < rank(y); });
   return all;
 }

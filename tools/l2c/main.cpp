@@ -3,6 +3,7 @@
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
+#include <CLI/Error.hpp>
 #include <CLI/Formatter.hpp>
 #include <cstdio>
 #include <exception>
@@ -32,10 +33,12 @@ int run(int argc, char** argv) {
   app.name("l2c");
   app.require_subcommand(0, 1);  // none at all gets a message of our own, below
   app.set_version_flag("--version", l2c::version());
-  app.footer("Exit codes: 0 done, 1 failed while running, 2 bad input, 130 interrupted.");
+  app.footer("Exit codes: 0 done, 1 failed while running, 2 bad input, 130 interrupted; inspect "
+      "of two files: 1 different.");
   add_sample(app);
   add_plan(app);
   add_inspect(app);
+  add_convert(app);
   add_doctor(app);
   add_train_dit(app);
   add_train_classifier(app);
@@ -47,8 +50,11 @@ int run(int argc, char** argv) {
   add_train_router(app);
   add_place_steps(app);
   add_manual(app);
+  int code = ok;
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RuntimeError& done) {
+    code = done.get_exit_code();  // of a subcommand that did its work
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
@@ -61,7 +67,7 @@ int run(int argc, char** argv) {
   }
   stdout_stream().flush();
   if (!stdout_stream()) throw l2c::RunError("cannot write standard output: is its disk full?");
-  return ok;
+  return code;
 }
 
 }  // namespace

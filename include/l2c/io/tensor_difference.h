@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,9 +35,6 @@ struct TensorComparison {
 
 // Every name of either, what differs first: missing ones, other shapes, other types, then by the
 // largest difference; within these, and those that are the same, by name. Shares the tensors.
-// `progress` is told how many names of how many are done, and may throw to stop.
-std::vector<TensorComparison> compare_tensors(
-    const TensorMap& a, const TensorMap& b,
-    const std::function<void(std::int64_t done, std::int64_t of)>& progress = {});
+std::vector<TensorComparison> compare_tensors(const TensorMap& a, const TensorMap& b);
 
 }  // namespace l2c::io
