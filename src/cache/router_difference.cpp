@@ -15,9 +15,9 @@ namespace {
 
 void check(const Router& a, const Router& b, const std::vector<double>& thresholds) {
   if (a.rows() != b.rows() || a.units() != b.units()) {
-    throw InputError(fmt::format(
-        "routers of unlike sizes: {} steps of {} blocks, and {} steps of {} blocks", a.rows(),
-        a.units() / 2, b.rows(), b.units() / 2));
+    throw InputError(
+        fmt::format("routers of unlike sizes: {} steps of {} blocks, and {} steps of {} blocks",
+                    a.rows(), a.units() / 2, b.rows(), b.units() / 2));
   }
   for (const double threshold : thresholds) {
     if (threshold >= 0 && threshold <= 1) continue;
@@ -32,8 +32,7 @@ struct Step {
   bool second = true;
 };
 
-std::vector<Step> steps_of(const Router& a, const Router& b,
-                           const std::optional<RunShape>& shape) {
+std::vector<Step> steps_of(const Router& a, const Router& b, const std::optional<RunShape>& shape) {
   std::vector<Step> steps;
   if (!shape) {
     for (int row = 0; row < a.rows(); ++row) steps.push_back({.row = row});
@@ -42,8 +41,7 @@ std::vector<Step> steps_of(const Router& a, const Router& b,
   const auto first = router_cache_steps(a.info().group, *shape);
   const auto second = router_cache_steps(b.info().group, *shape);
   for (std::size_t k = 0; k < shape->evaluations.size(); ++k) {
-    steps.push_back(
-        {.row = shape->evaluations[k].row, .first = first[k], .second = second[k]});
+    steps.push_back({.row = shape->evaluations[k].row, .first = first[k], .second = second[k]});
   }
   return steps;
 }
@@ -82,8 +80,9 @@ std::vector<RouterFact> facts(const RouterInfo& a, const RouterInfo& b) {
 
 }  // namespace
 
-RouterDifference compare_routers(const Router& a, const Router& b, const std::vector<double>& thresholds,
-                         const std::optional<RunShape>& shape) {
+RouterDifference compare_routers(const Router& a, const Router& b,
+                                 const std::vector<double>& thresholds,
+                                 const std::optional<RunShape>& shape) {
   check(a, b, thresholds);
   RouterDifference result{.of = a.rows() * a.units(), .facts = facts(a.info(), b.info())};
   double sum = 0;

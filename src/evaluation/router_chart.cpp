@@ -102,7 +102,8 @@ class Drawing {
                                 2 * margin + text_width(summary()), margin + legend_width()});
     const int height = bottom_ + 2 * text_height + 2 * margin + 3 * text_height + margin;
     if (std::int64_t{width} * height > most_pixels) {
-      throw InputError(fmt::format("{} steps of {} blocks are too many for a picture", rows, blocks_));
+      throw InputError(
+          fmt::format("{} steps of {} blocks are too many for a picture", rows, blocks_));
     }
     bitmap_ = {.width = width, .height = height, .channels = 3, .pixels = {}};
     bitmap_.pixels.assign(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3,
@@ -163,8 +164,8 @@ class Drawing {
     for (int unit = 0; unit < router_.units(); ++unit) {
       const int left = panel_left(unit % 2) + unit / 2 * pitch_;
       if (step.decides) {
-        const Colour colour = shade(kinds.at(static_cast<std::size_t>(unit % 2)),
-                                    router_.score(step.row, unit));
+        const Colour colour =
+            shade(kinds.at(static_cast<std::size_t>(unit % 2)), router_.score(step.row, unit));
         mark(left, top, computes(step, unit), colour);
       } else {
         fill(bitmap_, left, top, cell_, cell_, full_step);

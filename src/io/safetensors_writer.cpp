@@ -163,8 +163,7 @@ void write_safetensors(const std::filesystem::path& path, const TensorMap& tenso
       throw InputError(
           fmt::format("cannot write '{}': tensor '{}' is undefined", path.string(), name));
     }
-    specs.emplace(name,
-                  TensorSpec{.dtype = tensor.scalar_type(), .shape = tensor.sizes().vec()});
+    specs.emplace(name, TensorSpec{.dtype = tensor.scalar_type(), .shape = tensor.sizes().vec()});
   }
   SafetensorsWriter writer(path, std::move(specs), metadata);
   for (const auto& name : writer.names()) writer.write(name, tensors.at(name));

@@ -88,8 +88,8 @@ auto rank(const TensorComparison& comparison) {
   };
   double size = 0;
   if (const auto& difference = comparison.difference) {
-    size = difference->not_finite > 0 ? std::numeric_limits<double>::infinity()
-                                      : difference->largest;
+    size =
+        difference->not_finite > 0 ? std::numeric_limits<double>::infinity() : difference->largest;
   }
   return std::tuple<int, double, const std::string&>(kind(comparison.state), -size,
                                                      comparison.name);

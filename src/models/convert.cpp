@@ -56,10 +56,10 @@ void open_named(Source& source, const ConvertOptions& options) {
   const bool is_dit = infer_dit_config(stored->shapes()).has_value();
   const bool says = source.checkpoint.metadata.contains("config");
   if (!options.arch.empty() && !is_dit) {
-    throw InputError(fmt::format(
-        "{}: its tensors have not the names of a DiT that {} could describe: leave the "
-        "architecture out",
-        stored->description(), options.arch));
+    throw InputError(
+        fmt::format("{}: its tensors have not the names of a DiT that {} could describe: leave the "
+                    "architecture out",
+                    stored->description(), options.arch));
   }
   if (is_dit && (says || !options.arch.empty())) {
     source.config = resolve_dit_config(options.arch, source.checkpoint);
@@ -74,8 +74,7 @@ void open_diffusers(Source& source, const ConvertOptions& options, const Files& 
     source.config = diffusers_config_for(options.arch, files.weights, files.config);
     source.weights = std::make_unique<DiffusersWeights>(*source.config, source.checkpoint);
   } catch (const InputError& error) {
-    throw InputError(
-        fmt::format("{}; or keep its names: then it need be no DiT", error.what()));
+    throw InputError(fmt::format("{}; or keep its names: then it need be no DiT", error.what()));
   }
   source.renamed = true;
 }
@@ -145,7 +144,8 @@ io::TensorSpecs specs_of(const WeightSource& weights, ConvertedType type) {
 std::string name_of(const fs::path& source) {
   const fs::path path = source.has_filename() ? source : source.parent_path();
   std::string name = one_line(path.filename().string(), longest_shown);
-  std::ranges::replace_if(name, [](char c) { return c < 0; }, '?');
+  std::ranges::replace_if(
+      name, [](char c) { return c < 0; }, '?');
   return name;
 }
 

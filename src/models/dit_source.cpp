@@ -79,7 +79,8 @@ DiTSource open_dit(const fs::path& path, const std::string& arch, io::Weights we
   if (has_diffusers_names(checkpoint.tensors)) {
     const fs::path config = path.parent_path() / "config.json";
     const bool there = fs::exists(config, error);
-    return from_diffusers(diffusers_config_for(arch, path, there ? config : fs::path()), checkpoint);
+    return from_diffusers(diffusers_config_for(arch, path, there ? config : fs::path()),
+                          checkpoint);
   }
   DiTSource source;
   source.config = resolve_dit_config(arch, checkpoint);

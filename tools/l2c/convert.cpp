@@ -139,8 +139,7 @@ void add_convert(CLI::App& app) {
                    "beside it), or keep")
       ->check(CLI::IsMember({"official", "keep"}))
       ->capture_default_str();
-  command
-      ->add_option("--weights", line->weights, "of a training checkpoint: ema or model")
+  command->add_option("--weights", line->weights, "of a training checkpoint: ema or model")
       ->check(CLI::IsMember({"ema", "model"}))
       ->capture_default_str();
   command->add_option("--arch", line->arch,

@@ -127,8 +127,7 @@ void add_inspect(CLI::App& app) {
       "Example:\n"
       "  l2c inspect DDIM20_router.pt --heat-map router.png --threshold 0.1\n"
       "  l2c inspect before.safetensors after.safetensors");
-  command->callback(
-      [options] { options->other.empty() ? describe(*options) : compare(*options); });
+  command->callback([options] { options->other.empty() ? describe(*options) : compare(*options); });
 }
 
 }  // namespace l2c::cli

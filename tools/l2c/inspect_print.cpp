@@ -83,13 +83,11 @@ void print_tensors(const Json& json) {
                                  json["tensors"]["same"].get<std::int64_t>(), tensors);
   for (const auto& [state, count] : json["tensors"].items()) {
     if (state == "same" || count == 0) continue;
-    line += fmt::format("{} {} {}", line.ends_with("same") ? ";" : ",",
-                        count.get<std::int64_t>(),
+    line += fmt::format("{} {} {}", line.ends_with("same") ? ";" : ",", count.get<std::int64_t>(),
                         state.starts_with("only") ? state : "differ in " + state);
   }
-  const auto largest = std::ranges::max_element(differences, {}, [](const Json& tensor) {
-    return tensor.value("largest", -1.0);
-  });
+  const auto largest = std::ranges::max_element(
+      differences, {}, [](const Json& tensor) { return tensor.value("largest", -1.0); });
   if (largest != differences.end() && largest->contains("largest")) {
     line += fmt::format("; the largest difference is {:.6g} ({})",
                         (*largest)["largest"].get<double>(), value_text((*largest)["name"]));

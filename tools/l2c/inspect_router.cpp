@@ -93,8 +93,8 @@ Json describe_router_differences(const InspectOptions& options) {
     return json;
   }
   const auto shape = shape_of(first);
-  const auto found = compare_routers(first, second, thresholds(options),
-                                     shape ? shape : shape_of(second));
+  const auto found =
+      compare_routers(first, second, thresholds(options), shape ? shape : shape_of(second));
   json["same"] = found.same();
   json["logits"] = {{"differing", found.differing},
                     {"of", found.of},

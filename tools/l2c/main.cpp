@@ -33,7 +33,8 @@ int run(int argc, char** argv) {
   app.name("l2c");
   app.require_subcommand(0, 1);  // none at all gets a message of our own, below
   app.set_version_flag("--version", l2c::version());
-  app.footer("Exit codes: 0 done, 1 failed while running, 2 bad input, 130 interrupted; inspect "
+  app.footer(
+      "Exit codes: 0 done, 1 failed while running, 2 bad input, 130 interrupted; inspect "
       "of two files: 1 different.");
   add_sample(app);
   add_plan(app);

@@ -40,7 +40,8 @@ struct RouterDifference {
 // the scores (router_cache_steps()), it computes each branch. Without a shape every row counts as
 // one that decides (routers of U-ViT do not say their sampler). Throws InputError: other numbers of
 // steps or units; a threshold outside [0, 1]; a shape with rows that the routers do not have.
-RouterDifference compare_routers(const Router& a, const Router& b, const std::vector<double>& thresholds,
-                         const std::optional<RunShape>& shape);
+RouterDifference compare_routers(const Router& a, const Router& b,
+                                 const std::vector<double>& thresholds,
+                                 const std::optional<RunShape>& shape);
 
 }  // namespace l2c
