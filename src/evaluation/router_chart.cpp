@@ -25,6 +25,9 @@ constexpr int largest_pitch = 18;
 constexpr int smallest_pitch = 4;
 constexpr int wanted_side = 1400;  // of all cells, in pixels; cells shrink to fit
 constexpr int most_steps = 1000;
+constexpr int legend_words = 120;  // room for the names of the colours
+constexpr int legend_bar = 200;    // the scores from 0 to 1
+constexpr const char* full_words = "all computed, whatever the scores";
 constexpr std::int64_t most_pixels = std::int64_t{1} << 26;
 
 constexpr Colour white{255, 255, 255};
@@ -99,7 +102,7 @@ class Drawing {
     bottom_ = top_ + rows * pitch_;
     const int right = panel_left(1) + panel_ + margin / 2 + text_width("reused") + margin;
     const int width = std::max({right, 2 * margin + text_width(title_),
-                                2 * margin + text_width(summary()), margin + legend_width()});
+                                2 * margin + text_width(summary()), 2 * margin + legend_width()});
     const int height = bottom_ + 2 * text_height + 2 * margin + 3 * text_height + margin;
     if (std::int64_t{width} * height > most_pixels) {
       throw InputError(
@@ -205,11 +208,13 @@ class Drawing {
     }
   }
 
-  [[nodiscard]] static int legend_width() { return 640; }
+  [[nodiscard]] static int legend_width() {
+    return legend_words + legend_bar + 2 * margin + capital + margin / 2 + text_width(full_words);
+  }
 
   void legend(int top) {
-    constexpr int bar = 200;
-    constexpr int words = 120;
+    constexpr int bar = legend_bar;
+    constexpr int words = legend_words;
     for (int kind = 0; kind < 2; ++kind) {
       const Shades& shades = kinds.at(static_cast<std::size_t>(kind));
       const int row = top + kind * text_height;
@@ -236,7 +241,7 @@ class Drawing {
     mark(left, top + text_height, false, colour);
     draw_text(bitmap_, text, top + text_height, "reused", black);
     fill(bitmap_, left, top + 2 * text_height, capital, capital, full_step);
-    draw_text(bitmap_, text, top + 2 * text_height, "all computed, whatever the scores", black);
+    draw_text(bitmap_, text, top + 2 * text_height, full_words, black);
     cell_ = size;
   }
 

@@ -63,7 +63,8 @@ void describe(const InspectOptions& options) {
     return;
   }
   if (!options.heat_map.empty()) io::check_writable(options.heat_map);
-  Json description = router ? describe_router(options) : describe_weights(options.file);
+  Json description{{"file", options.file}, {"sound", true}};
+  description.update(router ? describe_router(options) : describe_weights(options.file));
   if (!options.heat_map.empty()) {
     draw_heat_map(options);
     description["heat_map"] = options.heat_map;
@@ -71,7 +72,7 @@ void describe(const InspectOptions& options) {
   if (options.json) {
     say(json_text(description));
   } else {
-    print_description(options.file, description);
+    print_description(description);
   }
 }
 

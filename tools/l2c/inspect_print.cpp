@@ -116,9 +116,10 @@ void print_routers(const Json& json) {
 
 }  // namespace
 
-void print_description(const std::string& path, const Json& json) {
-  say(fmt::format("{}: sound", path));
+void print_description(const Json& json) {
+  say(fmt::format("{}: sound", value_text(json["file"])));
   for (const auto& [key, value] : json.items()) {
+    if (key == "file" || key == "sound") continue;
     if (key == "reuse") {
       for (const auto& row : value) {
         say(fmt::format("  at threshold {:<10} {} of {} branches of the cache steps reused",

@@ -37,7 +37,7 @@ nlohmann::ordered_json describe_differences(const InspectOptions& options);
 nlohmann::ordered_json describe_router_differences(const InspectOptions& options);
 
 // For people.
-void print_description(const std::string& path, const nlohmann::ordered_json& json);
+void print_description(const nlohmann::ordered_json& json);
 void print_differences(const nlohmann::ordered_json& json);
 
 }  // namespace l2c::cli
