@@ -107,7 +107,7 @@ TEST(RouterDifference, Refuses) {
   EXPECT_THAT(message_of([&] { compare_routers(a, a, {1.5}, std::nullopt); }),
               HasSubstr("threshold 1.5 is outside [0, 1]"));
   EXPECT_THAT(message_of([&] { compare_routers(a, a, {0.5}, ddim_shape(4, 9)); }),
-              HasSubstr("no row 8"));
+              HasSubstr("there is no row 6"));
 }
 
 }  // namespace

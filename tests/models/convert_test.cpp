@@ -25,7 +25,7 @@ using test::scratch;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-const std::string tiny_arch = test::data("dit_tiny/config.json").string();
+std::string tiny_arch() { return test::data("dit_tiny/config.json").string(); }
 
 // Opened without being told what it is.
 std::shared_ptr<const DiT> load(const fs::path& path) {
@@ -47,9 +47,9 @@ TEST(ConvertWeights, EveryWayOfStoringTheTinyModelBecomesTheOneFile) {
   const auto index = test::split_weights(shards, 3);
   const auto diffusers = test::data("diffusers");
   const std::vector<std::pair<fs::path, std::string>> sources{
-      {test::data("dit_tiny/weights.safetensors"), tiny_arch},
-      {test::data("dit_tiny/state_dict.pt"), tiny_arch},
-      {folder / "legacy.pt", tiny_arch},
+      {test::data("dit_tiny/weights.safetensors"), tiny_arch()},
+      {test::data("dit_tiny/state_dict.pt"), tiny_arch()},
+      {folder / "legacy.pt", tiny_arch()},
       {diffusers, ""},
       {diffusers / "transformer", ""},
       {test::transformer_weights(diffusers), ""},
@@ -72,9 +72,9 @@ TEST(ConvertWeights, EveryWayOfStoringTheTinyModelBecomesTheOneFile) {
 TEST(ConvertWeights, SaysWhereTheWeightsCameFrom) {
   const auto folder = scratch();
   const auto checkpoint = test::data("dit_tiny/train_checkpoint.pt");
-  const auto ema = convert_weights(checkpoint, folder / "ema.safetensors", {.arch = tiny_arch});
+  const auto ema = convert_weights(checkpoint, folder / "ema.safetensors", {.arch = tiny_arch()});
   const auto model = convert_weights(checkpoint, folder / "model.safetensors",
-                                     {.weights = io::Weights::model, .arch = tiny_arch});
+                                     {.weights = io::Weights::model, .arch = tiny_arch()});
   EXPECT_EQ(ema.section, "ema");
   EXPECT_EQ(model.section, "model");
   EXPECT_EQ(ema.format, "torch zip");

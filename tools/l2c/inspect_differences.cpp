@@ -136,8 +136,7 @@ std::string note_on_names(const InspectOptions& options, const io::Checkpoint& a
   return fmt::format(
       "no name is in both files, but both are {}, {}: l2c convert gives both the official names",
       describe_dit(first->config),
-      same ? "with the same weights (a table of positions that is not in the file is computed)"
-           : "with other weights");
+      same ? "with the same weights" : "with other weights");
 }
 
 }  // namespace

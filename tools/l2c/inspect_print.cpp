@@ -1,9 +1,12 @@
 // l2c inspect: descriptions as text.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "console.h"
@@ -26,7 +29,10 @@ std::string value_text(const Json& value) {
 // What two files say of one thing.
 std::string pair_text(const Json& pair) {
   const auto text = [](const Json& value) {
-    if (value.is_null() || value == "") return std::string("nothing");
+    if (value.is_null()) return std::string("nothing");
+    if (value.is_string() && value.get_ref<const std::string&>().empty()) {
+      return std::string("nothing");
+    }
     return one_line(value_text(value), longest_shown);
   };
   return fmt::format("{} | {}", text(pair[0]), text(pair[1]));
@@ -69,30 +75,39 @@ void print_table(const std::vector<std::vector<std::string>>& rows) {
   }
 }
 
-void print_tensors(const Json& json) {
-  const Json& differences = json["differences"];
-  if (!differences.empty()) {
-    std::vector<std::vector<std::string>> rows{
-        {"tensor", "differs in", "type", "shape", "largest", "relative", "numbers"}};
-    for (const auto& tensor : differences) rows.push_back(row_of(tensor));
-    print_table(rows);
-  }
+// "52 of 54 tensors are the same; 2 differ in values; the largest difference is 0.5 (NAME)".
+std::string summary(const Json& json) {
   std::int64_t tensors = 0;
-  for (const auto& [state, count] : json["tensors"].items()) tensors += count.get<std::int64_t>();
+  std::vector<std::string> parts;
+  for (const auto& [state, number] : json["tensors"].items()) {
+    const auto count = number.get<std::int64_t>();
+    tensors += count;
+    if (state == "same" || count == 0) continue;
+    parts.push_back(
+        fmt::format("{} {}{}", count, state.starts_with("only") ? "" : "differ in ", state));
+  }
   std::string line = fmt::format("{} of {} tensors are the same",
                                  json["tensors"]["same"].get<std::int64_t>(), tensors);
-  for (const auto& [state, count] : json["tensors"].items()) {
-    if (state == "same" || count == 0) continue;
-    line += fmt::format("{} {} {}", line.ends_with("same") ? ";" : ",", count.get<std::int64_t>(),
-                        state.starts_with("only") ? state : "differ in " + state);
+  if (!parts.empty()) line += fmt::format("; {}", fmt::join(parts, ", "));
+  double largest = 0;
+  std::string where;
+  for (const auto& tensor : json["differences"]) {
+    const double here = tensor.value("largest", 0.0);
+    if (here > largest) where = value_text(tensor["name"]);
+    largest = std::max(largest, here);
   }
-  const auto largest = std::ranges::max_element(
-      differences, {}, [](const Json& tensor) { return tensor.value("largest", -1.0); });
-  if (largest != differences.end() && largest->contains("largest")) {
-    line += fmt::format("; the largest difference is {:.6g} ({})",
-                        (*largest)["largest"].get<double>(), value_text((*largest)["name"]));
+  if (largest > 0) line += fmt::format("; the largest difference is {:.6g} ({})", largest, where);
+  return line;
+}
+
+void print_tensors(const Json& json) {
+  if (!json["differences"].empty()) {
+    std::vector<std::vector<std::string>> rows{
+        {"tensor", "differs in", "type", "shape", "largest", "relative", "numbers"}};
+    for (const auto& tensor : json["differences"]) rows.push_back(row_of(tensor));
+    print_table(rows);
   }
-  say(line);
+  say(summary(json));
 }
 
 void print_routers(const Json& json) {
