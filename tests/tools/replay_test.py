@@ -102,6 +102,14 @@ class Replay(Case):
         self.fails(2, "sample", "--from", routed, *FASHION, "--router", QUALITY, says=["was made with the router", "this one is"])
         self.fails(2, "sample", "--from", plain, *FASHION, "--router", FAST, says="was made with compute all")
 
+    def test_inspect_shows_the_settings(self):
+        source = self.picture(*DEMO, *ROUTER)
+        shown = json.loads(self.ok("inspect", source, "--json"))
+        self.assertEqual(shown["settings"], settings(source))
+        text = self.ok("inspect", source)
+        for word in ("picture", "threshold", "0.4", "470dac5f1904e69298e3f467bccbcaae"):
+            self.assertIn(word, text)
+
     def test_pictures_without_settings_are_refused(self):
         bare = self.folder / "bare.png"
         source = self.picture(*DEMO)

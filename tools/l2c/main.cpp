@@ -3,6 +3,7 @@
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
+#include <CLI/Error.hpp>
 #include <CLI/Formatter.hpp>
 #include <CLI/Validators.hpp>
 #include <cstdio>
@@ -59,10 +60,13 @@ int run(int argc, char** argv) {
       ->trigger_on_parse()
       ->default_str("warning");
   app.set_version_flag("--version", l2c::version());
-  app.footer("Exit codes: 0 done, 1 failed while running, 2 bad input, 130 interrupted.");
+  app.footer(
+      "Exit codes: 0 done, 1 failed while running, 2 bad input, 130 interrupted; inspect "
+      "of two files: 1 different.");
   add_sample(app);
   add_plan(app);
   add_inspect(app);
+  add_convert(app);
   add_doctor(app);
   add_train_dit(app);
   add_train_classifier(app);
@@ -74,8 +78,11 @@ int run(int argc, char** argv) {
   add_train_router(app);
   add_place_steps(app);
   add_manual(app);
+  int code = ok;
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RuntimeError& done) {
+    code = done.get_exit_code();  // of a subcommand that did its work
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
@@ -88,7 +95,7 @@ int run(int argc, char** argv) {
   }
   stdout_stream().flush();
   if (!stdout_stream()) throw l2c::RunError("cannot write standard output: is its disk full?");
-  return ok;
+  return code;
 }
 
 }  // namespace
