@@ -16,7 +16,7 @@ Json describe_picture(const std::string& path) {
   if (const auto settings = read_image_settings(path)) {
     json["settings"] = Json::parse(to_text(*settings));
   } else {
-    json["settings"] = "none";
+    json["carries"] = "no settings";
   }
   return json;
 }
