@@ -41,7 +41,7 @@ TEST(TensorDifference, OfAnyTypeAndStrides) {
   const auto complex = at::complex(at::tensor({1.0F}), at::tensor({2.0F}));
   EXPECT_EQ(difference(complex, at::complex(at::tensor({1.0F}), at::tensor({5.0F}))).differing, 1);
   EXPECT_EQ(difference(at::empty({0, 3}), at::empty({0, 3})).differing, 0);
-  EXPECT_EQ(difference(at::tensor(true), at::tensor(false)).differing, 1);
+  EXPECT_EQ(difference(at::ones({1}, at::kBool), at::zeros({1}, at::kBool)).differing, 1);
   EXPECT_THROW(difference(at::zeros({2}), at::zeros({3})), Error);
   EXPECT_THROW(difference(complex, at::zeros({1})), Error);
 }

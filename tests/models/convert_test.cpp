@@ -234,7 +234,10 @@ TEST_F(ConvertRefusal, WhatIsNoFileOfWeights) {
 
 TEST_F(ConvertRefusal, AnArchitectureThatDoesNotFit) {
   const auto out = folder / "out.safetensors";
-  EXPECT_THAT(refused(tiny, out, {.arch = "DiT-S/2"}), HasSubstr("do not fit DiT-S/2"));
+  EXPECT_THAT(refused(tiny, out, {.arch = "DiT-S/2"}),
+              HasSubstr("(in DiT-S/2 and in the file)"));
+  EXPECT_THAT(refused(test::data("dit_tiny/state_dict.pt"), out, {.arch = "DiT-S/2"}),
+              HasSubstr("do not fit DiT-S/2"));
   EXPECT_THAT(refused(test::data("diffusers"), out, {.arch = "DiT-S/2"}),
               HasSubstr("is not DiT-S/2"));
   io::write_safetensors(folder / "other.safetensors", {{"w", at::zeros({1})}});
