@@ -1,0 +1,94 @@
+#include "verdict.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+namespace l2c::soak {
+
+namespace {
+
+constexpr double mebi = 1 << 20;
+
+// What runs that are under way hold differs by chance: the median over a tenth of 1,000 runs by
+// less than 10 MiB (docs/decisions.md, 42).
+constexpr double most_resident_growth = 16 * mebi;
+// With nothing under way malloc's count is exact but for what threads have put aside.
+constexpr double most_in_use_growth = 0.5 * mebi;
+// Beside what is documented: stacks, results, requests, and what malloc's arenas keep between
+// pieces in use.
+constexpr double allowance_per_thread = 4 * mebi;
+
+double median(std::vector<std::int64_t> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return static_cast<double>(*middle);
+}
+
+// Least squares over the runs' numbers.
+double slope_of(const std::vector<std::int64_t>& values) {
+  const auto n = static_cast<double>(values.size());
+  const double middle = (n - 1) / 2;
+  double above = 0, below = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double x = static_cast<double>(i) - middle;
+    above += x * static_cast<double>(values[i]);
+    below += x * x;
+  }
+  return below > 0 ? above / below : 0;
+}
+
+std::size_t count_of(const Findings& findings, Ended ended) {
+  const auto found = findings.ended.find(name_of(ended));
+  return found == findings.ended.end() ? 0 : found->second;
+}
+
+double difference(int later, int earlier) { return std::abs(later - earlier); }
+
+// By the runs' own promise: Request::memory_limit bytes each beside the weights.
+double most_peak(const Findings& findings, const Options& options) {
+  return static_cast<double>(findings.base.resident) +
+         static_cast<double>(options.threads) *
+             (static_cast<double>(options.memory_limit) + allowance_per_thread);
+}
+
+bool memory_is_malloc(const Findings& findings) { return findings.base.in_use.has_value(); }
+
+}  // namespace
+
+Growth growth_of(const Findings& findings) {
+  Growth growth;
+  std::vector<std::int64_t> warm;
+  for (std::size_t i = 0; i < findings.tenths.size(); ++i) {
+    const auto& resident = findings.tenths[i].resident;
+    growth.median_resident.push_back(median(resident));
+    if (i > 0) warm.insert(warm.end(), resident.begin(), resident.end());
+  }
+  growth.slope = slope_of(warm);
+  return growth;
+}
+
+std::vector<Criterion> judge(const Findings& findings, const Options& options) {
+  const auto& second = findings.tenths[1].quiet;
+  const auto& last = findings.tenths.back().quiet;
+  const auto runs = static_cast<double>(options.runs);
+  std::vector<Criterion> criteria{
+      {"runs with a problem", static_cast<double>(findings.wrong), 0, "runs"},
+      {"runs that were not cancelled", runs - static_cast<double>(count_of(findings, Ended::stopped)),
+       std::ceil(0.55 * runs), "runs"},
+      {"threads, last tenth against second", difference(last.threads, second.threads), 0, "threads"},
+      {"open files, last tenth against second", difference(last.open_files, second.open_files), 0,
+       "files"}};
+  if (!memory_is_malloc(findings)) return criteria;
+  const auto medians = growth_of(findings).median_resident;
+  criteria.push_back({"resident, median of last tenth above second's",
+                      medians.back() - medians[1], most_resident_growth, "bytes"});
+  criteria.push_back({"in use by malloc after last tenth above second's",
+                      static_cast<double>(*last.in_use - *second.in_use), most_in_use_growth,
+                      "bytes"});
+  criteria.push_back({"peak resident", static_cast<double>(findings.peak),
+                      most_peak(findings, options), "bytes"});
+  return criteria;
+}
+
+}  // namespace l2c::soak
