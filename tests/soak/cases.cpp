@@ -36,7 +36,8 @@ std::vector<Kind> policy_kinds(const std::filesystem::path& assets) {
 Request draw_request(Draw& draw, const Kind& kind) {
   Request request;
   const std::size_t classes = 1 + draw.below(4);
-  for (std::size_t i = 0; i < classes; ++i) request.labels.push_back(static_cast<int>(draw.below(10)));
+  for (std::size_t i = 0; i < classes; ++i)
+    request.labels.push_back(static_cast<int>(draw.below(10)));
   request.per_class = 1 + static_cast<int>(draw.below(2));
   request.seed = draw.below(1'000'000);
   request.first_image = static_cast<std::int64_t>(draw.below(3) * 100);
@@ -51,10 +52,13 @@ Request draw_request(Draw& draw, const Kind& kind) {
   return request;
 }
 
-std::string describe(const Request& request, const std::string& pipeline, const std::string& policy) {
+std::string describe(const Request& request, const std::string& pipeline,
+                     const std::string& policy) {
   const auto images = request.labels.size() * static_cast<std::size_t>(request.per_class);
   return pipeline + " " + policy + ", " + std::to_string(*request.steps) + " steps, " +
-         (request.sampler == SamplerKind::ddpm ? "ddpm" : request.eta > 0 ? "ddim eta" : "ddim") +
+         (request.sampler == SamplerKind::ddpm ? "ddpm"
+          : request.eta > 0                    ? "ddim eta"
+                                               : "ddim") +
          ", guidance " + (request.guidance == 1 ? "off" : "on") + ", " + std::to_string(images) +
          " images by " + std::to_string(request.batch_size);
 }
@@ -121,7 +125,10 @@ void spoil(Request& request, std::size_t kind) {
       [](Request& r) { r.labels.front() = -1; },
       [](Request& r) { r.per_class = 0; },
       [](Request& r) { r.steps = 0; },
-      [](Request& r) { r.spacing = "7"; r.steps = 8; },
+      [](Request& r) {
+        r.spacing = "7";
+        r.steps = 8;
+      },
       [](Request& r) { r.batch_size = 0; },
       [](Request& r) { r.memory_limit = 1000; },
       [](Request& r) { r.memory_limit = -1; },
@@ -149,7 +156,8 @@ std::vector<Job> make_jobs(std::size_t runs, const std::vector<int>& steps, std:
   std::vector<Job> jobs;
   for (const Share& share : shares) {
     const std::size_t count = (runs * share.thousandths + 500) / 1000;
-    for (std::size_t i = 0; i < count && jobs.size() < runs; ++i) jobs.push_back({0, share.ending, i});
+    for (std::size_t i = 0; i < count && jobs.size() < runs; ++i)
+      jobs.push_back({0, share.ending, i});
   }
   jobs.resize(runs);
   for (std::size_t i = 0; i < jobs.size(); ++i) {

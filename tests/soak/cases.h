@@ -20,8 +20,8 @@ struct Case {
 
 // `count` requests drawn from a seed: every kind of cache policy in turn (the same policy object
 // for all its requests), both samplers, with and without guidance, 1 to 8 images in micro-batches
-// of 1 to 8, 3 to 50 steps. `assets`: the folder of the Fashion-MNIST model. `memory_limit`: of each
-// request, in bytes. Throws InputError when a router cannot be read.
+// of 1 to 8, 3 to 50 steps. `assets`: the folder of the Fashion-MNIST model. `memory_limit`: of
+// each request, in bytes. Throws InputError when a router cannot be read.
 std::vector<Case> make_cases(std::size_t count, const std::vector<std::string>& pipelines,
                              const std::filesystem::path& assets, std::int64_t memory_limit,
                              std::uint64_t seed);
@@ -39,7 +39,8 @@ enum class Ending {
 
 const char* name_of(Ending ending);
 
-// What cannot be sampled, whatever the request was before. `kind` counts modulo the kinds there are.
+// What cannot be sampled, whatever the request was before. `kind` counts modulo the kinds there
+// are.
 void spoil(Request& request, std::size_t kind);
 
 struct Job {

@@ -52,7 +52,7 @@ void print(const std::vector<l2c::soak::Criterion>& criteria) {
 }
 
 int run(const Arguments& arguments) {
-  if (!arguments.out.empty()) l2c::io::require_writable(arguments.out);
+  if (!arguments.out.empty()) l2c::io::check_writable(arguments.out);
   const auto findings = l2c::soak::soak(arguments.options);
   const auto criteria = l2c::soak::judge(findings, arguments.options);
   for (const std::string& problem : findings.problems) std::cerr << problem << "\n";

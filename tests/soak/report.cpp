@@ -67,7 +67,8 @@ std::string to_json(const Options& options, const Findings& findings,
     tenths.push_back(tenth_json(findings.tenths[i], growth.median_resident[i]));
     for (const std::int64_t bytes : findings.tenths[i].resident) resident.push_back(bytes / 1024);
   }
-  const bool kept = std::all_of(criteria.begin(), criteria.end(), [](const auto& c) { return c.kept(); });
+  const bool kept =
+      std::all_of(criteria.begin(), criteria.end(), [](const auto& c) { return c.kept(); });
   const Json report{{"kind", "l2c soak"},
                     {"machine", machine_json(options)},
                     {"runs", options.runs},

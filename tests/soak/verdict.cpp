@@ -74,20 +74,22 @@ std::vector<Criterion> judge(const Findings& findings, const Options& options) {
   const auto runs = static_cast<double>(options.runs);
   std::vector<Criterion> criteria{
       {"runs with a problem", static_cast<double>(findings.wrong), 0, "runs"},
-      {"runs that were not cancelled", runs - static_cast<double>(count_of(findings, Ended::stopped)),
-       std::ceil(0.55 * runs), "runs"},
-      {"threads, last tenth against second", difference(last.threads, second.threads), 0, "threads"},
+      {"runs that were not cancelled",
+       runs - static_cast<double>(count_of(findings, Ended::stopped)), std::ceil(0.55 * runs),
+       "runs"},
+      {"threads, last tenth against second", difference(last.threads, second.threads), 0,
+       "threads"},
       {"open files, last tenth against second", difference(last.open_files, second.open_files), 0,
        "files"}};
   if (!memory_is_malloc(findings)) return criteria;
   const auto medians = growth_of(findings).median_resident;
-  criteria.push_back({"resident, median of last tenth above second's",
-                      medians.back() - medians[1], most_resident_growth, "bytes"});
+  criteria.push_back({"resident, median of last tenth above second's", medians.back() - medians[1],
+                      most_resident_growth, "bytes"});
   criteria.push_back({"in use by malloc after last tenth above second's",
                       static_cast<double>(*last.in_use - *second.in_use), most_in_use_growth,
                       "bytes"});
-  criteria.push_back({"peak resident", static_cast<double>(findings.peak),
-                      most_peak(findings, options), "bytes"});
+  criteria.push_back(
+      {"peak resident", static_cast<double>(findings.peak), most_peak(findings, options), "bytes"});
   return criteria;
 }
 
