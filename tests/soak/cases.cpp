@@ -1,5 +1,7 @@
 #include "cases.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <functional>
 #include <limits>
@@ -54,13 +56,11 @@ Request draw_request(Draw& draw, const Kind& kind) {
 
 std::string describe(const Request& request, const std::string& pipeline,
                      const std::string& policy) {
-  const auto images = request.labels.size() * static_cast<std::size_t>(request.per_class);
-  return pipeline + " " + policy + ", " + std::to_string(*request.steps) + " steps, " +
-         (request.sampler == SamplerKind::ddpm ? "ddpm"
-          : request.eta > 0                    ? "ddim eta"
-                                               : "ddim") +
-         ", guidance " + (request.guidance == 1 ? "off" : "on") + ", " + std::to_string(images) +
-         " images by " + std::to_string(request.batch_size);
+  const bool ddpm = request.sampler == SamplerKind::ddpm;
+  return fmt::format(
+      "{} {}, {} steps, {}, guidance {}, {} images by {}", pipeline, policy, *request.steps,
+      ddpm ? "ddpm" : fmt::format("ddim eta {}", request.eta), request.guidance,
+      request.labels.size() * static_cast<std::size_t>(request.per_class), request.batch_size);
 }
 
 // What the seed would give, as a tensor of the caller's.
@@ -126,7 +126,7 @@ void spoil(Request& request, std::size_t kind) {
       [](Request& r) { r.per_class = 0; },
       [](Request& r) { r.steps = 0; },
       [](Request& r) {
-        r.spacing = "7";
+        r.spacing = std::string(1, '7');
         r.steps = 8;
       },
       [](Request& r) { r.batch_size = 0; },

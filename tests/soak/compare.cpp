@@ -1,5 +1,7 @@
 #include "compare.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
 #include <tuple>
 
@@ -18,19 +20,19 @@ std::string latents_difference(const Latents& actual, const Latents& expected) {
     if (unlike++ == 0) first = i;
   }
   if (unlike == 0) return "";
-  return std::to_string(unlike) + " of " + std::to_string(actual.values.size()) +
-         " latents differ, the first at " + std::to_string(first) + ": " +
-         std::to_string(actual.values[first]) + " instead of " +
-         std::to_string(expected.values[first]);
+  return fmt::format("{} of {} latents differ, the first at {}: {} instead of {}", unlike,
+                     actual.values.size(), first, actual.values[first], expected.values[first]);
 }
 
 std::string image_difference(const Image& actual, const Image& expected) {
   const auto place = [](const Image& i) {
     return std::tuple(i.label, i.index, i.bitmap.width, i.bitmap.height, i.bitmap.channels);
   };
-  const std::string which = "picture " + std::to_string(expected.index);
-  if (place(actual) != place(expected)) return which + ": another label, index or size";
-  return actual.bitmap.pixels == expected.bitmap.pixels ? "" : which + ": other pixels";
+  if (place(actual) != place(expected)) {
+    return fmt::format("picture {}: another label, index or size", expected.index);
+  }
+  if (actual.bitmap.pixels == expected.bitmap.pixels) return "";
+  return fmt::format("picture {}: other pixels", expected.index);
 }
 
 bool same_counts(const RunStats& a, const RunStats& b) {

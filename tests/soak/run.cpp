@@ -1,6 +1,7 @@
 #include "run.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 
 #include <atomic>
 #include <chrono>
@@ -81,7 +82,7 @@ class Caller {
   void judge(Outcome& outcome) const {
     if (disorder_ > 0) outcome.problems.push_back("progress went back, or beyond the last step");
     if (late_ > most_late(outcome.ended)) {
-      outcome.problems.push_back(std::to_string(late_) + " calls after the stop was requested");
+      outcome.problems.push_back(fmt::format("{} calls after the stop was requested", late_));
     }
     const bool began = job_.ending != Ending::stop_before && job_.ending != Ending::refuse;
     if (!began && last_step_ > 0) outcome.problems.push_back("steps of a run that must not begin");
@@ -115,8 +116,8 @@ void expect(Outcome& outcome, const Job& job, std::initializer_list<Ended> allow
   for (const Ended ended : allowed) {
     if (outcome.ended == ended) return;
   }
-  outcome.problems.push_back(std::string("was to ") + name_of(job.ending) + ", but " +
-                             name_of(outcome.ended));
+  outcome.problems.push_back(
+      fmt::format("was to {}, but {}", name_of(job.ending), name_of(outcome.ended)));
 }
 
 void judge_ending(Outcome& outcome, const Job& job) {
@@ -206,7 +207,7 @@ Outcome run_job(const Pipeline& pipeline, const Case& which, const Reference& al
     if (job.ending != Ending::fail) outcome.problems.emplace_back(error.what());
   } catch (const std::exception& error) {
     outcome.ended = Ended::failed;
-    outcome.problems.push_back(std::string("neither l2c's nor the caller's: ") + error.what());
+    outcome.problems.push_back(fmt::format("neither l2c's nor the caller's: {}", error.what()));
   }
   judge_ending(outcome, job);
   caller.judge(outcome);

@@ -1,5 +1,7 @@
 #include "soak.h"
 
+#include <fmt/format.h>
+
 #include <atomic>
 #include <chrono>
 #include <iostream>
@@ -97,8 +99,7 @@ class Soak {
     ++findings_.wrong;
     for (const std::string& problem : outcome.problems) {
       if (findings_.problems.size() == most_problems) return;
-      findings_.problems.push_back("run " + std::to_string(run) + " (" + which.name +
-                                   "): " + problem);
+      findings_.problems.push_back(fmt::format("run {} ({}): {}", run, which.name, problem));
     }
   }
 
