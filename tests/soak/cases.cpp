@@ -44,7 +44,8 @@ Request draw_request(Draw& draw, const Kind& kind) {
   request.seed = draw.below(1'000'000);
   request.first_image = static_cast<std::int64_t>(draw.below(3) * 100);
   request.steps = kind.steps ? *kind.steps : draw.of<int>({3, 6, 10, 15, 20});
-  request.sampler = draw.below(3) == 0 ? SamplerKind::ddpm : SamplerKind::ddim;
+  // Routers were made for one sampler.
+  if (!kind.steps && draw.below(2) == 0) request.sampler = SamplerKind::ddpm;
   if (request.sampler == SamplerKind::ddim && draw.below(3) == 0) request.eta = 0.5;
   request.guidance = draw.of<double>({1, 1.5, 4});
   if (draw.below(4) == 0) request.guidance_channels = GuidanceChannels::all;

@@ -56,6 +56,9 @@ class Soak {
       findings_.images.push_back(alone_.back().result.stats.images);
     }
     jobs_ = make_jobs(options_.runs, steps, options_.seed);
+    // Now, so that the soak's own notes are no growth.
+    findings_.tenths.resize(parts);
+    for (Tenth& tenth : findings_.tenths) tenth.resident.reserve(jobs_.size() / parts + 1);
     for (const Job& job : jobs_) ++findings_.meant[name_of(job.ending)];
     std::cerr << findings_.cases.size() << " requests sampled alone; " << jobs_.size()
               << " runs over " << options_.threads << " threads\n";
@@ -65,8 +68,7 @@ class Soak {
     const auto start = Clock::now();
     next_ = jobs_.size() * part / parts;
     const std::size_t end = jobs_.size() * (part + 1) / parts;
-    Tenth tenth;
-    tenth.resident.reserve(end - next_);
+    Tenth& tenth = findings_.tenths[part];
     {
       std::vector<std::jthread> threads;
       for (std::size_t i = 0; i < options_.threads; ++i) {
@@ -77,7 +79,6 @@ class Soak {
     tenth.quiet = process_state();
     std::cerr << end << " runs, " << findings_.wrong << " wrong, " << (tenth.quiet.resident >> 20)
               << " MiB resident\n";
-    findings_.tenths.push_back(std::move(tenth));
   }
 
   void work(std::size_t end, Tenth& tenth) {

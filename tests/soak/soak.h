@@ -21,7 +21,7 @@ struct Options {
   std::size_t cases = 40;  // distinct requests
   // Threads within a run; 0: LibTorch's choice.
   int pool_threads = 0;
-  std::int64_t memory_limit = std::int64_t{12} << 20;  // of each request, bytes
+  std::int64_t memory_limit = std::int64_t{8} << 20;  // of each request, bytes
   std::uint64_t seed = 1;
   Planted planted{};
 };
