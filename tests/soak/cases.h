@@ -34,7 +34,7 @@ enum class Ending {
   stop_before,        // requested before the run begins
   throw_in_progress,  // its progress function throws
   refuse,             // the request is bad: InputError
-  fail                // the latents become infinite on the way: RunError
+  fail                // the latents become infinite: RunError
 };
 
 const char* name_of(Ending ending);

@@ -105,10 +105,13 @@ class Caller {
   int late_ = 0;
 };
 
-Request request_of(const Case& which, const Job& job) {
+Request request_of(const Case& which, const Reference& alone, const Job& job) {
   Request request = which.request;
   if (job.ending == Ending::refuse) spoil(request, job.at);
-  if (job.ending == Ending::fail) request.guidance = 1e38;
+  if (job.ending == Ending::fail) {  // finite, but no step can be made from it
+    request.initial_noise = alone.result.latents;
+    for (float& value : request.initial_noise->values) value = 3e38F;
+  }
   return request;
 }
 
@@ -187,7 +190,7 @@ Outcome run_job(const Pipeline& pipeline, const Case& which, const Reference& al
                 const Planted& planted) {
   Outcome outcome;
   Caller caller(job, planted);
-  const Request request = request_of(which, job);
+  const Request request = request_of(which, alone, job);
   try {
     auto result = pipeline.sample(
         request, [&](const Progress& progress) { caller.progress(progress); }, caller.token());
