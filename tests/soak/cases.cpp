@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <limits>
@@ -165,9 +166,9 @@ std::vector<Job> make_jobs(std::size_t runs, const std::vector<int>& steps, std:
     jobs[i].index = draw.below(steps.size());
     const auto of = static_cast<std::size_t>(steps[jobs[i].index]);
     if (jobs[i].ending == Ending::refuse) continue;
-    // Whoever stops from outside needs time to do so: the first half of the run leaves it.
-    const std::size_t most = jobs[i].ending == Ending::stop_from_outside ? (of + 1) / 2 : of - 1;
-    jobs[i].at = 1 + draw.below(most);
+    // Whoever stops from outside needs time to do so: the first third of the run leaves it.
+    const bool outside = jobs[i].ending == Ending::stop_from_outside;
+    jobs[i].at = 1 + draw.below(outside ? std::max<std::size_t>(1, of / 3) : of - 1);
   }
   draw.shuffle(jobs);
   return jobs;

@@ -11,6 +11,8 @@ namespace {
 constexpr double mebi = 1 << 20;
 
 // Limits in docs/decisions.md, 42, with what was measured.
+// A tenth of fewer runs is still part of the warming up.
+constexpr std::size_t enough_runs = 500;
 // Runs under way hold more or less by chance.
 constexpr double most_growth_of_medians = 24 * mebi;
 // Nothing is under way; malloc's arenas keep more or less of what was freed.
@@ -54,6 +56,16 @@ double most_peak(const Findings& findings, const Options& options) {
              (static_cast<double>(options.memory_limit) + allowance_per_thread);
 }
 
+void judge_resident(const Findings& findings, std::vector<Criterion>& criteria) {
+  const auto medians = growth_of(findings).median_resident;
+  criteria.push_back({"resident while runs go on, median of last tenth above second's",
+                      medians.back() - medians[1], most_growth_of_medians, "bytes"});
+  const auto quiet = [&](const Tenth& tenth) { return static_cast<double>(tenth.quiet.resident); };
+  criteria.push_back({"resident after last tenth above second's",
+                      quiet(findings.tenths.back()) - quiet(findings.tenths[1]), most_quiet_growth,
+                      "bytes"});
+}
+
 bool memory_is_malloc(const Findings& findings) { return findings.base.in_use.has_value(); }
 
 }  // namespace
@@ -84,12 +96,7 @@ std::vector<Criterion> judge(const Findings& findings, const Options& options) {
       {"open files, last tenth against second", difference(last.open_files, second.open_files), 0,
        "files"}};
   if (!memory_is_malloc(findings)) return criteria;
-  const auto medians = growth_of(findings).median_resident;
-  criteria.push_back({"resident while runs go on, median of last tenth above second's",
-                      medians.back() - medians[1], most_growth_of_medians, "bytes"});
-  criteria.push_back({"resident after last tenth above second's",
-                      static_cast<double>(last.resident - second.resident), most_quiet_growth,
-                      "bytes"});
+  if (options.runs >= enough_runs) judge_resident(findings, criteria);
   criteria.push_back({"in use by malloc after last tenth above second's",
                       static_cast<double>(*last.in_use - *second.in_use), most_in_use_growth,
                       "bytes"});

@@ -24,7 +24,9 @@ struct Growth {
 Growth growth_of(const Findings& findings);
 
 // Results, ends, memory, threads and files. Memory is judged from the second tenth on: the first
-// one warms up. In a build with AddressSanitizer, which keeps freed memory, it is not judged.
+// one warms up. Of fewer than 500 runs resident memory is judged by its peak alone, since a tenth
+// of them warms up nothing; what malloc has handed out is always. In a build with AddressSanitizer,
+// which keeps freed memory, none of it is judged.
 std::vector<Criterion> judge(const Findings& findings, const Options& options);
 
 }  // namespace l2c::soak
