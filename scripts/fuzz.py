@@ -112,8 +112,8 @@ def print_table(rows):
 
 
 def processor():
-    text = Path("/proc/cpuinfo").read_text()
-    return f"{last(r'^model name\s*: (.*)$', text)}, {os.cpu_count()} threads"
+    name = last(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text())
+    return f"{name}, {os.cpu_count()} threads"
 
 
 def run(options):
