@@ -28,8 +28,11 @@ struct Ranges {
   int boundary = 0;
   BlockRange rear;
   BlockRange front;
+  std::vector<bool> anew;  // evaluations that start anew
 
-  [[nodiscard]] bool computes_all(int evaluation) const { return evaluation % interval == 0; }
+  [[nodiscard]] bool computes_all(int evaluation) const {
+    return evaluation % interval == 0 || anew[static_cast<std::size_t>(evaluation)];
+  }
   // Whether it reuses the rear blocks (or the front ones), unless it computes all.
   [[nodiscard]] bool is_early(int evaluation) const { return evaluation < boundary; }
 };
@@ -42,10 +45,13 @@ Ranges ranges_of(const DeltaDiTOptions& options, const RunShape& shape) {
                     shape.blocks));
   }
   const auto evaluations = static_cast<int>(shape.evaluations.size());
+  std::vector<bool> anew;
+  for (const Evaluation& evaluation : shape.evaluations) anew.push_back(evaluation.starts_anew);
   return {.interval = options.interval,
           .boundary = options.boundary.value_or((evaluations + 1) / 2),
           .rear = {shape.blocks - blocks, shape.blocks},
-          .front = {0, blocks}};
+          .front = {0, blocks},
+          .anew = std::move(anew)};
 }
 
 // Whether a full evaluation's difference of the early (or late) range is read again by somebody who

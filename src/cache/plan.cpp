@@ -43,13 +43,33 @@ void CachePlan::reuse(int evaluation, int unit) {
   forget_recall();
 }
 
-void CachePlan::recall_by(const Recall& recall, const RunShape& shape) {
-  if (static_cast<int>(shape.evaluations.size()) != evaluations_) {
-    throw InputError(fmt::format("the plan has {} evaluations, the run {}", evaluations_,
-                                 shape.evaluations.size()));
+void CachePlan::check_evaluations(const RunShape& shape) const {
+  if (static_cast<int>(shape.evaluations.size()) == evaluations_) return;
+  throw InputError(fmt::format("the plan has {} evaluations, the run {}", evaluations_,
+                               shape.evaluations.size()));
+}
+
+void CachePlan::start_anew(const RunShape& shape) {
+  check_evaluations(shape);
+  for (int evaluation = 0; evaluation < evaluations_; ++evaluation) {
+    const auto row = static_cast<std::size_t>(evaluation);
+    if (!shape.evaluations[row].starts_anew || cache_step_[row] == 0) continue;
+    if (!terms_.empty()) {
+      throw Error(fmt::format(
+          "the plan's recall was made for another run: evaluation {} starts anew in this one",
+          evaluation));
+    }
+    cache_step_[row] = 0;
+    std::fill_n(reuse_.begin() + static_cast<std::ptrdiff_t>(at(evaluation, 0)), units_,
+                std::uint8_t{0});
   }
+}
+
+void CachePlan::recall_by(const Recall& recall, const RunShape& shape) {
+  check_evaluations(shape);
   recall.check(shape);
   forget_recall();
+  start_anew(shape);
   if (held_) {
     check_for_ranges(recall);
     depth_ = recall.depth();
@@ -72,7 +92,9 @@ bool CachePlan::recall_unit(const Recall& recall, const RunShape& shape, int uni
   bool only_latest = true;
   std::vector<Moment> known;  // latest first
   for (int evaluation = 0; evaluation < evaluations_; ++evaluation) {
-    const Moment now{evaluation, shape.evaluations[static_cast<std::size_t>(evaluation)].time};
+    const Evaluation& in_run = shape.evaluations[static_cast<std::size_t>(evaluation)];
+    const Moment now{evaluation, in_run.time};
+    if (in_run.starts_anew) known.clear();
     if (computes(evaluation, unit)) {
       known.insert(known.begin(), now);
       if (static_cast<int>(known.size()) > recall.depth()) known.pop_back();

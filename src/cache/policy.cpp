@@ -14,28 +14,37 @@ namespace l2c {
 
 std::unique_ptr<CacheRun> CachePolicy::start(const RunShape& shape, CacheStore& store,
                                              const Recall* recall) const {
-  std::optional<CachePlan> planned = plan(shape);
-  if (!planned) {
+  std::optional<CachePlan> whole = planned(*this, shape);
+  if (!whole) {
     throw Error(fmt::format(
         "policy '{}' makes no plan and does not say how to run without one: a policy that decides "
         "while the run goes on must override start()",
         name()));
   }
   const auto evaluations = static_cast<int>(shape.evaluations.size());
-  if (planned->evaluations() != evaluations || planned->units() != shape.units()) {
+  if (whole->evaluations() != evaluations || whole->units() != shape.units()) {
     throw Error(fmt::format("policy '{}' planned {} evaluations of {} units, the run has {} of {}",
-                            name(), planned->evaluations(), planned->units(), evaluations,
+                            name(), whole->evaluations(), whole->units(), evaluations,
                             shape.units()));
   }
-  if (recall != nullptr) planned->recall_by(*recall, shape);
-  return std::make_unique<PlanRun>(std::move(*planned), store);
+  if (recall != nullptr) whole->recall_by(*recall, shape);
+  return std::make_unique<PlanRun>(std::move(*whole), store);
 }
 
 int CachePolicy::most_stored(const RunShape& shape, const Recall* recall) const {
-  auto planned = plan(shape);
-  if (!planned) return shape.units();
-  if (recall != nullptr) planned->recall_by(*recall, shape);
-  return planned->peak_stored();
+  auto whole = planned(*this, shape);
+  if (!whole) return shape.units();
+  if (recall != nullptr) whole->recall_by(*recall, shape);
+  return whole->peak_stored();
+}
+
+std::optional<CachePlan> planned(const CachePolicy& policy, const RunShape& shape) {
+  auto plan = policy.plan(shape);
+  // A plan of another size is found out by start().
+  if (plan && plan->evaluations() == static_cast<int>(shape.evaluations.size())) {
+    plan->start_anew(shape);
+  }
+  return plan;
 }
 
 }  // namespace l2c

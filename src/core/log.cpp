@@ -50,15 +50,20 @@ Log& the_log() {
   return instance;
 }
 
+spdlog::level::level_enum level_of(LogLevel level) {
+  if (level == LogLevel::debug) return spdlog::level::debug;
+  return level == LogLevel::info ? spdlog::level::info : spdlog::level::warn;
+}
+
 void send(spdlog::level::level_enum level, std::string_view message) {
   the_log().logger.log(level, spdlog::string_view_t(message.data(), message.size()));
 }
 
 }  // namespace
 
-void set_log_handler(LogHandler handler) {
+void set_log_handler(LogHandler handler, LogLevel least) {
   Log& log = the_log();
-  const auto level = handler ? spdlog::level::debug : spdlog::level::off;
+  const auto level = handler ? level_of(least) : spdlog::level::off;
   log.sink->replace(std::move(handler));
   log.logger.set_level(level);
 }

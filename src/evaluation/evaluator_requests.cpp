@@ -38,6 +38,7 @@ Request request_of(const PolicySpec& spec, const EvaluationOptions& options) {
   request.labels.clear();
   request.per_class = 1;
   request.first_image = 0;
+  request.seeds.clear();
   request.initial_noise.reset();
   return request;
 }

@@ -48,6 +48,15 @@ std::string recall_of(const RouterInfo& router) {
       router.recall));
 }
 
+bool opens_no_file(const std::string& text) {
+  const auto kinds = policy_kinds();
+  const auto name = text.substr(0, text.find_first_of(":+"));
+  const auto kind = std::find_if(kinds.begin(), kinds.end(),
+                                 [&](const PolicyKind& known) { return known.name == name; });
+  return kind != kinds.end() && kind->form.find("FILE") == std::string_view::npos &&
+         text.find("fitted") == std::string::npos;
+}
+
 PolicySpec parse_policy_spec(const std::string& text) {
   const auto [policy, recall] = split_recall(text);
   const auto name = policy.substr(0, policy.find(':'));

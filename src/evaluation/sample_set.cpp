@@ -66,6 +66,7 @@ void check_request(const Pipeline& pipeline, const SampleSetOptions& options) {
   request.per_class = static_cast<int>(
       std::clamp<std::int64_t>(images_in_shard(options), 1, std::numeric_limits<int>::max()));
   request.first_image = 0;
+  request.seeds.clear();
   request.initial_noise.reset();
   (void)pipeline.plan(request);
 }
@@ -226,6 +227,7 @@ class Work {
     }
     request.per_class = 1;
     request.first_image = first;
+    request.seeds.clear();
     request.initial_noise.reset();
     write_shard(file_of(first), make_shard(run(request), first, settings_));
     done_ += count_from(first);
@@ -325,6 +327,11 @@ TrainingSettings sample_set_settings(const Pipeline& pipeline, const SampleSetOp
   settings.add("eta", request.eta);
   settings.add("guidance", request.guidance);
   settings.add("guidance_channels", name_of(request.guidance_channels));
+  // Only where it says something, so that older sample sets stay what they are.
+  if (request.guidance_range != TimestepRange{}) {
+    settings.add("guidance_range",
+                 fmt::format("{},{}", request.guidance_range.low, request.guidance_range.high));
+  }
   settings.add("batch_size", std::int64_t{request.batch_size});
   settings.add("batches_per_shard", std::int64_t{options.batches_per_shard});
   // Sums are split among threads: another number may change the last bit, and it changes the times.

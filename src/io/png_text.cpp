@@ -35,9 +35,11 @@ void check_text(std::string_view text) {
     throw InputError(
         fmt::format("a PNG text of {} bytes: {} are the most", text.size(), most_png_text));
   }
-  constexpr char last_ascii = 0x7F;
-  const auto bad = std::find_if(text.begin(), text.end(),
-                                [](char letter) { return letter <= 0 || letter > last_ascii; });
+  constexpr unsigned last_ascii = 0x7F;
+  const auto bad = std::find_if(text.begin(), text.end(), [](char letter) {
+    const auto code = static_cast<unsigned char>(letter);
+    return code == 0 || code > last_ascii;
+  });
   if (bad == text.end()) return;
   throw InputError(fmt::format("a PNG text has to be ASCII without zero bytes; byte {} is {:#04x}",
                                bad - text.begin(), static_cast<unsigned char>(*bad)));

@@ -7,7 +7,6 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <string_view>
 #include <tuple>
 #include <utility>
@@ -23,7 +22,6 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "the files are read in place");
 
 constexpr std::size_t kSizeBytes = 8;  // the header's size, a little-endian u64
-constexpr std::size_t kAlignment = 8;  // of the first tensor, as the official writer does
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& what) {
   throw InputError(fmt::format("'{}' is no valid safetensors file: {}; download or export it again",
@@ -172,93 +170,6 @@ TensorMap SafetensorsFile::tensors() const {
   TensorMap result;
   for (const auto& [name, entry] : entries_) result.emplace(name, tensor(name));
   return result;
-}
-
-namespace {
-
-void check_tensor(const std::filesystem::path& path, const std::string& name,
-                  const at::Tensor& tensor) {
-  if (name == kMetadataKey) {
-    throw InputError(fmt::format("cannot write '{}': '{}' is reserved, rename that tensor",
-                                 path.string(), name));
-  }
-  if (!tensor.defined()) {
-    throw InputError(
-        fmt::format("cannot write '{}': tensor '{}' is undefined", path.string(), name));
-  }
-  if (name_of_dtype(tensor.scalar_type()) == nullptr) {
-    throw InputError(fmt::format(
-        "cannot write '{}': tensor '{}' is of dtype {}, which safetensors has no name for; convert "
-        "it first",
-        path.string(), name, at::toString(tensor.scalar_type())));
-  }
-}
-
-// Wide elements first, then by name: with the padded header, every tensor is aligned.
-std::vector<TensorMap::const_iterator> write_order(const TensorMap& tensors) {
-  std::vector<TensorMap::const_iterator> order;
-  for (auto each = tensors.begin(); each != tensors.end(); ++each) order.push_back(each);
-  std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
-    return a->second.element_size() > b->second.element_size();
-  });
-  return order;
-}
-
-std::string make_header(const std::filesystem::path& path,
-                        const std::vector<TensorMap::const_iterator>& order,
-                        const Metadata& metadata) {
-  nlohmann::json header = nlohmann::json::object();
-  if (!metadata.empty()) header[kMetadataKey] = metadata;
-  std::uint64_t offset = 0;
-  for (const auto& each : order) {
-    const auto& [name, tensor] = *each;
-    const std::uint64_t end = offset + static_cast<std::uint64_t>(tensor.numel()) *
-                                           static_cast<std::uint64_t>(tensor.element_size());
-    header[name] = {{"dtype", name_of_dtype(tensor.scalar_type())},
-                    {"shape", tensor.sizes().vec()},
-                    {"data_offsets", {offset, end}}};
-    offset = end;
-  }
-  std::string text;
-  try {
-    text = header.dump();
-  } catch (const nlohmann::json::exception& error) {
-    throw InputError(
-        fmt::format("cannot write '{}': a tensor name or a metadata string is not valid UTF-8 ({})",
-                    path.string(), error.what()));
-  }
-  text.append((kAlignment - text.size() % kAlignment) % kAlignment, ' ');
-  if (text.size() > kLargestHeader) {
-    throw InputError(
-        fmt::format("cannot write '{}': names and metadata make a header of {} bytes, "
-                    "the format allows {}",
-                    path.string(), text.size(), kLargestHeader));
-  }
-  return text;
-}
-
-at::Tensor packed(const at::Tensor& tensor) {
-  const at::Tensor dense =
-      tensor.detach().layout() == at::kStrided ? tensor.detach() : tensor.detach().to_dense();
-  return dense.cpu().resolve_conj().resolve_neg().contiguous();
-}
-
-}  // namespace
-
-void write_safetensors(const std::filesystem::path& path, const TensorMap& tensors,
-                       const Metadata& metadata) {
-  for (const auto& [name, tensor] : tensors) check_tensor(path, name, tensor);
-  const auto order = write_order(tensors);
-  const std::string header = make_header(path, order, metadata);
-  const std::uint64_t size = header.size();
-  AtomicFile file(path);
-  file.write(&size, kSizeBytes);
-  file.write(header);
-  for (const auto& each : order) {
-    const at::Tensor data = packed(each->second);
-    file.write(data.const_data_ptr(), data.nbytes());
-  }
-  file.commit();
 }
 
 }  // namespace l2c::io

@@ -40,6 +40,11 @@ DiffusersFiles find_diffusers(const std::filesystem::path& folder);
 // and whatever the official DiT does not have (norm_type, activation_fn, num_vector_embeds, ...).
 DiTConfig diffusers_config(std::string_view json, std::string_view where);
 
+// The configuration of a file of weights: `config` is the path of a config.json; empty: arch says
+// it (open_dit). Throws InputError: neither of them, or two that differ.
+DiTConfig diffusers_config_for(const std::string& arch, const std::filesystem::path& weights,
+                               const std::filesystem::path& config);
+
 // Names and shapes as Diffusers has them.
 ShapeMap diffusers_shapes(const DiTConfig& config);
 

@@ -20,23 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-DiTConfig config_for(const std::string& arch, const fs::path& weights, const fs::path& config) {
-  if (config.empty()) {
-    if (!arch.empty()) return dit_config(arch);
-    throw InputError(fmt::format(
-        "'{}' is a Diffusers transformer without its config.json: put that beside it, or name a "
-        "JSON configuration or one of {}",
-        weights.string(), fmt::join(dit_preset_names(), ", ")));
-  }
-  const DiTConfig found =
-      diffusers_config(io::read_text(config, io::most_json_bytes), config.string());
-  if (arch.empty()) return found;
-  const DiTConfig asked = dit_config(arch);
-  if (asked == found) return found;
-  throw InputError(fmt::format("{} is not {}: {} (in {} and in {})", weights.string(), arch,
-                               differences(asked, found), arch, config.string()));
-}
-
 void check_class_numbers(const ClassNames& names, const DiTConfig& config, const fs::path& folder) {
   if (names.empty() || names.texts().rbegin()->first < config.num_classes) return;
   throw InputError(fmt::format(
@@ -55,7 +38,7 @@ DiTSource from_diffusers(DiTConfig config, const io::Checkpoint& checkpoint) {
 
 DiTSource open_folder(const fs::path& folder, const std::string& arch, io::Weights weights) {
   DiffusersFiles files = find_diffusers(folder);
-  const DiTConfig config = config_for(arch, files.weights, files.config);
+  const DiTConfig config = diffusers_config_for(arch, files.weights, files.config);
   check_class_numbers(files.class_names, config, folder);
   DiTSource source = from_diffusers(config, io::open_checkpoint(files.weights, weights));
   source.class_names = std::move(files.class_names);
@@ -65,6 +48,24 @@ DiTSource open_folder(const fs::path& folder, const std::string& arch, io::Weigh
 }
 
 }  // namespace
+
+DiTConfig diffusers_config_for(const std::string& arch, const fs::path& weights,
+                               const fs::path& config) {
+  if (config.empty()) {
+    if (!arch.empty()) return dit_config(arch);
+    throw InputError(fmt::format(
+        "'{}' is a Diffusers transformer without its config.json: put that beside it, or name a "
+        "JSON configuration or one of {}",
+        weights.string(), fmt::join(dit_preset_names(), ", ")));
+  }
+  const DiTConfig found =
+      diffusers_config(io::read_text(config, io::most_json_bytes), config.string());
+  if (arch.empty()) return found;
+  const DiTConfig asked = dit_config(arch);
+  if (asked == found) return found;
+  throw InputError(fmt::format("{} is not {}: {} (in {} and in {})", weights.string(), arch,
+                               differences(asked, found), arch, config.string()));
+}
 
 bool has_diffusers_names(const io::TensorMap& tensors) {
   return std::ranges::any_of(
@@ -78,7 +79,8 @@ DiTSource open_dit(const fs::path& path, const std::string& arch, io::Weights we
   if (has_diffusers_names(checkpoint.tensors)) {
     const fs::path config = path.parent_path() / "config.json";
     const bool there = fs::exists(config, error);
-    return from_diffusers(config_for(arch, path, there ? config : fs::path()), checkpoint);
+    return from_diffusers(diffusers_config_for(arch, path, there ? config : fs::path()),
+                          checkpoint);
   }
   DiTSource source;
   source.config = resolve_dit_config(arch, checkpoint);

@@ -4,10 +4,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 
 #include "l2c/core/error.h"
 #include "l2c/io/safetensors.h"
-#include "tensors.h"
+#include "l2c/sampling/tensors.h"
 
 namespace l2c {
 
@@ -24,11 +26,29 @@ at::Tensor to_tensor(const Latents& latents) {
 }
 
 Latents to_latents(const at::Tensor& tensor) {
+  if (tensor.dim() != 4 || !tensor.is_floating_point()) {
+    throw InputError(fmt::format(
+        "latents have to be a floating-point tensor [images, channels, height, width], not [{}] of "
+        "type {}",
+        fmt::join(tensor.sizes(), ", "), c10::toString(tensor.scalar_type())));
+  }
   const auto source = tensor.to(at::kCPU, at::kFloat).contiguous();
   Latents latents;
   std::copy(source.sizes().begin(), source.sizes().end(), latents.shape.begin());
   latents.values.assign(source.data_ptr<float>(), source.data_ptr<float>() + source.numel());
   return latents;
+}
+
+at::Tensor to_tensor(const io::Bitmap& bitmap) {
+  const std::array<std::int64_t, 3> shape{bitmap.height, bitmap.width, bitmap.channels};
+  if (std::any_of(shape.begin(), shape.end(), [](std::int64_t n) { return n < 0; }) ||
+      shape[0] * shape[1] * shape[2] != static_cast<std::int64_t>(bitmap.pixels.size())) {
+    throw InputError(fmt::format("a picture of [{}] cannot have {} values", fmt::join(shape, ", "),
+                                 bitmap.pixels.size()));
+  }
+  auto tensor = at::empty(shape, at::kByte);
+  std::copy(bitmap.pixels.begin(), bitmap.pixels.end(), tensor.data_ptr<std::uint8_t>());
+  return tensor;
 }
 
 Latents load_latents(const std::filesystem::path& path, const std::string& tensor) {

@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "l2c/core/error.h"
 #include "l2c/diffusion/noise.h"
+#include "l2c/sampling/tensors.h"
 #include "spaced_schedule.h"
-#include "tensors.h"
 
 namespace l2c {
 
@@ -19,8 +21,27 @@ namespace {
 
 // All results of one request stay in memory.
 constexpr int most_images = 1'000'000;
+constexpr double training_timesteps = 1000;
 // Far from where numbers of images could overflow.
 constexpr std::int64_t last_first_image = std::int64_t{1} << 62;
+
+void check_seeds(const Request& request, double images) {
+  if (request.seeds.empty()) return;
+  if (static_cast<double>(request.seeds.size()) != images) {
+    throw InputError(fmt::format("{} seeds for {:.0f} images: give one for each image, or none",
+                                 request.seeds.size(), images));
+  }
+  if (request.first_image != 0) {
+    throw InputError(
+        fmt::format("the number {} of the first image says nothing to images with seeds of their "
+                    "own: leave it at 0",
+                    request.first_image));
+  }
+  if (request.initial_noise && request.eta == 0 && request.sampler != SamplerKind::ddpm) {
+    throw InputError(
+        "initial noise and a seed for each image: nothing needs the seeds; leave one out");
+  }
+}
 
 void check_numbers(const Request& request) {
   if (request.per_class < 1) {
@@ -37,6 +58,11 @@ void check_numbers(const Request& request) {
     throw InputError(
         fmt::format("number {} of the first image: give 0 to 2^62", request.first_image));
   }
+  check_seeds(request, images);
+  if (request.preview_every < 0) {
+    throw InputError(fmt::format("a preview every {} steps: give at least 1, or 0 for none",
+                                 request.preview_every));
+  }
   if (request.batch_size < 1) {
     throw InputError(fmt::format("batch size {}: give at least 1", request.batch_size));
   }
@@ -48,6 +74,13 @@ void check_numbers(const Request& request) {
   }
   if (!std::isfinite(request.guidance)) {
     throw InputError(fmt::format("guidance scale {}: give a finite number", request.guidance));
+  }
+  const TimestepRange& range = request.guidance_range;
+  // Written so that NaN fails, too.
+  if (!(range.low < range.high && range.low >= 0 && range.high <= training_timesteps)) {
+    throw InputError(
+        fmt::format("guidance range {} to {}: give two timesteps, the lower first, from 0 to {}",
+                    range.low, range.high, training_timesteps));
   }
 }
 
@@ -89,8 +122,15 @@ Guidance make_guidance(const Request& request, const DenoiserInfo& info) {
   guidance.channels = request.guidance_channels == GuidanceChannels::three
                           ? std::min(3, info.in_channels)
                           : info.in_channels;
+  guidance.range = request.guidance_range;
   check_guidance(guidance, info);
   return guidance;
+}
+
+// The seed and the number of the request's image i, on which its noise depends.
+std::pair<std::uint64_t, std::int64_t> noise_of(const Request& request, std::int64_t i) {
+  if (request.seeds.empty()) return {request.seed, request.first_image + i};
+  return {request.seeds[static_cast<std::size_t>(i)], 0};
 }
 
 // The official scripts keep a guided batch whole, both halves starting from the same noise: such a
@@ -145,8 +185,9 @@ at::Tensor image_noise(const Request& request, const DenoiserInfo& info, std::in
   std::vector<at::Tensor> images;
   images.reserve(static_cast<std::size_t>(count));
   for (std::int64_t i = 0; i < count; ++i) {
-    images.push_back(philox_normal(request.seed, request.first_image + first + i, step,
-                                   {info.in_channels, info.input_size, info.input_size}));
+    const auto [seed, number] = noise_of(request, first + i);
+    images.push_back(
+        philox_normal(seed, number, step, {info.in_channels, info.input_size, info.input_size}));
   }
   return at::stack(images);
 }

@@ -160,5 +160,44 @@ TEST(CachePlanTest, MayHoldFewerTensorsThanUnits) {
               ::testing::HasSubstr("cannot hold -1 tensors"));
 }
 
+RunShape starting_anew(int evaluations, int at) {
+  RunShape shape;
+  shape.blocks = 1;
+  for (int k = 0; k < evaluations; ++k) {
+    shape.evaluations.push_back({.index = k, .count = evaluations, .time = 900.0 - 100 * k});
+  }
+  shape.evaluations[static_cast<std::size_t>(at)].starts_anew = true;
+  return shape;
+}
+
+TEST(CachePlanTest, StartingAnewComputesEverythingThere) {
+  CachePlan plan(6, 2);
+  for (const int k : {1, 2, 3, 4, 5}) plan.reuse(k, 0);
+  plan.start_anew(starting_anew(6, 3));
+  EXPECT_TRUE(plan.computes(3, 0));
+  EXPECT_FALSE(plan.cache_step(3));
+  EXPECT_FALSE(plan.computes(2, 0));
+  EXPECT_EQ(plan.last_reader(0, 0), 2);
+  EXPECT_EQ(plan.last_reader(3, 0), 5);
+  EXPECT_EQ(plan.reused(), 4);
+}
+
+TEST(CachePlanTest, RecallsDoNotLookBackBeyondAStart) {
+  CachePlan plan(6, 2);
+  for (const int k : {2, 4, 5}) plan.reuse(k, 0);
+  plan.recall_by(Taylor(2), starting_anew(6, 3));
+  EXPECT_EQ(plan.terms(2, 0).size(), 2U);  // of 0 and 1
+  EXPECT_EQ(plan.terms(4, 0), (std::vector<RecallTerm>{{3, 1}}));
+  EXPECT_EQ(plan.terms(5, 0), (std::vector<RecallTerm>{{3, 1}}));
+}
+
+TEST(CachePlanTest, ARecallOfAnotherRunIsAnError) {
+  CachePlan plan(6, 2);
+  for (const int k : {2, 3, 5}) plan.reuse(k, 0);
+  plan.recall_by(Taylor(2), starting_anew(6, 0));
+  EXPECT_THROW(plan.start_anew(starting_anew(6, 3)), Error);
+  EXPECT_THROW(plan.start_anew(starting_anew(5, 3)), InputError);
+}
+
 }  // namespace
 }  // namespace l2c

@@ -31,6 +31,16 @@ TEST_F(Log, HandlerGetsLevelAndText) {
                                          Entry{LogLevel::warning, "three"}));
 }
 
+TEST_F(Log, LevelsBelowTheLeastAreDropped) {
+  std::vector<std::string> seen;
+  l2c::set_log_handler([&](LogLevel, std::string_view text) { seen.emplace_back(text); },
+                       LogLevel::info);
+  l2c::log::debug("one");
+  l2c::log::info("two");
+  l2c::log::warning("three");
+  EXPECT_THAT(seen, testing::ElementsAre("two", "three"));
+}
+
 TEST_F(Log, WithoutHandlerNothingIsSaid) {
   int calls = 0;
   l2c::set_log_handler([&](LogLevel, std::string_view) { ++calls; });

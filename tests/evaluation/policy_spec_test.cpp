@@ -27,6 +27,17 @@ int reused(const PolicySpec& spec) {
   return spec.policy->plan(plan_shape(test::blocks, "", 6, "ddim")).value().reused();
 }
 
+TEST(PolicySpec, SaysWhichTextsOpenNoFile) {
+  for (const auto* text : {"full", "every:2", "every:2,warm-up=3+taylor:1", "taylorseer:4,order=2",
+                           "teacache:0.2", "first-block:0.1", "delta-dit:2", "steps:5"}) {
+    EXPECT_TRUE(opens_no_file(text)) << text;
+  }
+  for (const auto* text : {"router:/etc/passwd", "l2c:x@0.5", "smoothcache:x", "every:2+fitted:x@2",
+                           "x", "", "+fitted:x", "every:2+taylor:1+fitted:x", "/etc/passwd"}) {
+    EXPECT_FALSE(opens_no_file(text)) << text;
+  }
+}
+
 TEST(PolicySpec, FullComputesEverything) {
   const auto spec = parse_policy_spec("full");
   EXPECT_EQ(spec.name, "full");

@@ -485,13 +485,14 @@ TEST(SampleSet, RefusesWhatCannotBeSampledBeforeMakingTheFolder) {
   options = small_options(2'000'000);
   options.request.batch_size = 600'000;
   refuses(pipeline, options, "1200000 images at once: 1000000 are the most");
+  options = small_options();
+  options.request.sampler = SamplerKind::folder;
+  refuses(pipeline, options, "choose ddim or ddpm");
   refuses(Pipeline(test::tiny_model()), small_options(), "latents of 4 channels");
   std::ofstream(folder.parent_path() / "file") << "in the way";
-  EXPECT_THAT(
-      [&] {
-        (void)SampleSet::sample(pipeline, small_options(), folder.parent_path() / "file" / "set");
-      },
-      testing::ThrowsMessage<InputError>(HasSubstr("cannot make the folder")));
+  const auto in_file = folder.parent_path() / "file" / "set";
+  EXPECT_THAT([&] { (void)SampleSet::sample(pipeline, small_options(), in_file); },
+              testing::ThrowsMessage<InputError>(HasSubstr("cannot make the folder")));
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "models_support.h"
 #include "support/diffusers_folder.h"
 #include "support/idx_files.h"
+#include "support/pickle_programs.h"
 
 namespace l2c {
 namespace {
@@ -70,6 +71,28 @@ TEST(DiffusersDitTiny, SharedReferenceIsWhatIsTestedHere) {
       test::shared_reference("dit_tiny/diffusers/diffusion_pytorch_model.safetensors");
   if (file.empty()) GTEST_SKIP() << "shared/reference is not here";
   expect_the_official_model(*load(file), "shared/reference/dit_tiny/diffusers");
+}
+
+TEST(Diffusers, WeightsOfTorchSave) {
+  const auto folder = test::diffusers_folder();
+  const fs::path whole = test::transformer_weights(folder);
+  const auto tensors = io::SafetensorsFile::open(whole).tensors();
+  const fs::path bin = fs::path(whole).replace_extension(".bin");
+  for (const bool zip : {true, false}) {
+    test::write_file(bin, zip ? test::make_torch_zip(tensors) : test::make_legacy(tensors));
+    EXPECT_EQ(open_dit(folder).format, "safetensors") << "comes first where both are there";
+    const fs::path aside = whole.string() + ".aside";
+    fs::rename(whole, aside);
+    EXPECT_EQ(open_dit(folder).format, zip ? "torch zip" : "torch (before 1.6)");
+    expect_the_official_model(*load(folder), "a folder with .bin");
+    expect_the_official_model(*load(bin), "the .bin");
+    fs::rename(aside, whole);
+  }
+  auto cut = test::make_torch_zip(tensors);
+  cut.resize(cut.size() / 2);
+  test::write_file(bin, cut);
+  fs::remove(whole);
+  expect_refused(folder, HasSubstr(bin.string()));
 }
 
 TEST(Diffusers, Shards) {

@@ -19,12 +19,12 @@
 #include "l2c/io/file.h"
 #include "l2c/sampling/denoise.h"
 #include "l2c/sampling/pipeline.h"
+#include "l2c/sampling/tensors.h"
 #include "support/diffusers_folder.h"
 #include "support/golden.h"
 #include "support/idx_files.h"
 #include "support/models.h"
 #include "support/vae.h"
-#include "tensors.h"
 
 namespace l2c {
 namespace {
@@ -290,7 +290,7 @@ TEST(FolderVae, StopsBetweenPictures) {
     if (progress.phase == Phase::decode && ++seen == 2) stop.request_stop();
   };
   EXPECT_THAT([&] { (void)pipeline.sample(request, at_the_second, stop.get_token()); },
-              ThrowsMessage<Cancelled>(HasSubstr("before image 3 of 4 was decoded")));
+              ThrowsMessage<Cancelled>(HasSubstr("before image 2 of 4 was decoded")));
 }
 
 TEST(FolderVae, OneOfAnotherModel) {

@@ -63,13 +63,19 @@ std::string make_legacy(const std::string& program, const std::vector<RawStorage
   return file;
 }
 
-std::string make_legacy(const io::TensorMap& tensors) {
-  std::string program = "\x80\x02}(";
+namespace {
+
+struct Pickled {
+  std::string program;
   std::vector<RawStorage> storages;
+};
+
+Pickled state_dict(const io::TensorMap& tensors) {
+  Pickled result{.program = "\x80\x02}(", .storages = {}};
   for (const auto& [name, given] : tensors) {
     const at::Tensor tensor = given.contiguous();
-    const auto key = std::to_string(storages.size());
-    program +=
+    const auto key = std::to_string(result.storages.size());
+    result.program +=
         pickle_text(name) +
         pickle_tensor({.type = tensor.scalar_type() == at::kLong ? "LongStorage" : "FloatStorage",
                        .key = key,
@@ -77,12 +83,25 @@ std::string make_legacy(const io::TensorMap& tensors) {
                        .offset = 0,
                        .sizes = tensor.sizes().vec(),
                        .strides = tensor.strides().vec()});
-    storages.push_back(
+    result.storages.push_back(
         {.key = key,
          .count = static_cast<std::uint64_t>(tensor.numel()),
          .bytes = {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()}});
   }
-  return make_legacy(program + "u.", storages);
+  result.program += "u.";
+  return result;
+}
+
+}  // namespace
+
+std::string make_torch_zip(const io::TensorMap& tensors) {
+  const Pickled pickled = state_dict(tensors);
+  return make_torch_zip(pickled.program, pickled.storages);
+}
+
+std::string make_legacy(const io::TensorMap& tensors) {
+  const Pickled pickled = state_dict(tensors);
+  return make_legacy(pickled.program, pickled.storages);
 }
 
 }  // namespace l2c::test

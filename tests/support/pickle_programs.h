@@ -51,7 +51,8 @@ std::string make_torch_zip(const std::string& program,
 std::string make_legacy(const std::string& program, const std::vector<RawStorage>& storages = {});
 // All before the object's program.
 std::string legacy_head(std::int64_t version = 1001, bool little_endian = true);
-// A state_dict of fp32 and int64 tensors in the format before PyTorch 1.6.
+// A state_dict of fp32 and int64 tensors, as torch.save writes it since PyTorch 1.6 and before.
+std::string make_torch_zip(const io::TensorMap& tensors);
 std::string make_legacy(const io::TensorMap& tensors);
 
 }  // namespace l2c::test

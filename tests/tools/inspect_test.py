@@ -1,4 +1,4 @@
-"""What l2c says without sampling: plan, inspect, doctor.
+"""What l2c says without sampling: plan, inspect (of one file and of two), doctor.
 
     L2C_PROGRAM=build/dev/tools/l2c/l2c python3 inspect_test.py [TestClass]
 """
@@ -8,7 +8,7 @@ import unittest
 import zipfile
 
 import tensor_file
-from program import DATA, ASSETS, SHARED, FAST, OFFICIAL_LAYOUT, Case, l2c
+from program import DATA, ASSETS, SHARED, FAST, OFFICIAL_LAYOUT, Case, l2c, png_size
 
 
 class Plan(Case):
@@ -164,6 +164,130 @@ class Inspect(Case):
         self.fails(2, "inspect", state, says="does not match its checksum")
 
 
+class InspectTwo(Case):
+    def differences(self, *arguments, code=1):
+        done = l2c("inspect", "--json", *arguments)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return json.loads(done.stdout)
+
+    def test_the_same_tensors_in_other_files(self):
+        files = DATA / "dit_tiny/weights.safetensors", DATA / "dit_tiny/state_dict.pt"
+        seen = self.differences(*files, code=0)
+        self.assertEqual((seen["same"], seen["tensors"]["same"], seen["differences"]), (True, 52, []))
+        self.assertIn("52 of 52 tensors are the same", self.ok("inspect", *files))
+
+    def test_what_differs_and_by_how_much(self):
+        a, b = self.folder / "a.safetensors", self.folder / "b.safetensors"
+        tensor_file.write(a, {"equal": ([1], [1.0]), "little": ([2], [1.0, 4.0]), "much": ([2], [1.0, 2.0]),
+                              "shape": ([2], [1.0, 1.0]), "type": ([2], [1.0, 2.5]), "only": ([1], [1.0])})
+        tensor_file.write(b, {"equal": ([1], [1.0]), "little": ([2], [1.0, 4.5]), "much": ([2], [-1.0, 2.0]),
+                              "shape": ([1, 2], [1.0, 1.0]), "type": ([2], [1, 2]), "other": ([1], [1.0])})
+        seen = self.differences(a, b)
+        self.assertEqual(seen["tensors"], {"same": 1, "values": 2, "type": 1, "shape": 1, "only in the first": 1,
+                                           "only in the second": 1})
+        rows = {row["name"]: row for row in seen["differences"]}
+        self.assertEqual(list(rows), ["only", "other", "shape", "type", "much", "little"])
+        self.assertEqual((rows["much"]["largest"], rows["much"]["relative"]), (2, 1))
+        self.assertEqual((rows["little"]["largest"], rows["little"]["differing"], rows["little"]["of"]), (0.5, 1, 2))
+        self.assertEqual((rows["type"]["types"], rows["type"]["largest"]), (["Float", "Long"], 0.5))
+        self.assertEqual(rows["shape"]["shapes"], [[2], [1, 2]])
+        self.assertEqual(rows["only"]["shapes"], [[1], None])
+        self.assertNotIn("note", seen)
+        text = l2c("inspect", a, b)
+        self.assertEqual(text.returncode, 1)
+        self.assertIn("1 of 7 tensors are the same; 2 differ in values, 1 differ in type, 1 differ in shape, 1 only in "
+                      "the first, 1 only in the second; the largest difference is 2 (much)", text.stdout)
+        self.assertRegex(text.stdout, r"\n  much +values +Float +\[2\] +2 +1 +1 of 2\n")
+
+    def test_metadata_are_shown_but_do_not_count(self):
+        out = self.folder / "out.safetensors"
+        self.ok("convert", ASSETS / "dit.safetensors", out)
+        seen = self.differences(ASSETS / "dit.safetensors", out, code=0)
+        self.assertEqual(seen["metadata"]["l2c.source"], [None, "dit.safetensors"])
+        self.assertNotIn("config", seen["metadata"])
+        self.assertIn("metadata l2c.source: nothing | dit.safetensors", self.ok("inspect", ASSETS / "dit.safetensors", out))
+
+    def test_weights_of_training_checkpoints(self):
+        file = DATA / "dit_tiny/train_checkpoint.pt"
+        out = self.folder / "out.safetensors"
+        self.ok("convert", file, out, "--weights", "model")
+        self.assertGreater(self.differences(file, out)["tensors"]["values"], 10)
+        self.assertTrue(self.differences(file, out, "--weights", "model", code=0)["same"])
+
+    def test_one_model_under_two_sets_of_names(self):
+        official, diffusers = DATA / "dit_tiny/weights.safetensors", DATA / "diffusers"
+        seen = self.differences(official, diffusers)
+        self.assertEqual(seen["tensors"]["same"], 0)
+        for text in ("no name is in both files", "both are a DiT with 4 blocks", "with the same weights"):
+            self.assertIn(text, seen["note"])
+        other = self.differences(ASSETS / "dit.safetensors", diffusers)
+        self.assertEqual(other["note"], "no name is in both files")
+        self.differences(diffusers, diffusers / "transformer/diffusion_pytorch_model.safetensors", code=0)
+
+    def test_routers(self):
+        seen = self.differences(FAST, FAST, code=0)
+        self.assertEqual((seen["same"], seen["logits"]["differing"]), (True, 0))
+        self.assertEqual([row["threshold"] for row in seen["decisions"]], [0.1, 0.5, 0.9])
+        seen = self.differences(FAST, OFFICIAL_LAYOUT)
+        self.assertEqual(seen["logits"]["of"], 320)
+        self.assertGreater(seen["logits"]["largest"], 0.1)
+        self.assertGreaterEqual(seen["decisions"][0]["differing"], 113 - 93)
+        self.assertIn("model_fingerprint", seen["facts"])
+        at = self.differences(FAST, OFFICIAL_LAYOUT, "--threshold", 0.1)["decisions"]
+        self.assertEqual(at, seen["decisions"][:1])
+        text = l2c("inspect", FAST, OFFICIAL_LAYOUT).stdout
+        self.assertRegex(text, r"\d+ of 320 logits differ, by at most")
+        self.assertRegex(text, r"at threshold 0.1 +\d+ of 320 decisions differ")
+        other = self.differences(FAST, ASSETS / "router50_fast.safetensors")
+        self.assertEqual(other["steps"], [20, 50])
+
+    def test_refuses(self):
+        model = ASSETS / "dit.safetensors"
+        self.fails(2, "inspect", model, FAST, says="name two of a kind")
+        self.fails(2, "inspect", FAST, model, says="name two of a kind")
+        self.fails(2, "inspect", model, self.folder / "nothing", says="nothing")
+        self.fails(2, "inspect", model, model, "--threshold", 0.5, says="--threshold is for routers")
+        self.fails(2, "inspect", FAST, FAST, "--threshold", 2, says="outside [0, 1]")
+        self.fails(2, "inspect", FAST, FAST, "--heat-map", self.folder / "x.png", says="give one file")
+        cut = self.folder / "cut.pt"
+        cut.write_bytes((DATA / "dit_tiny/state_dict.pt").read_bytes()[:100000])
+        self.fails(2, "inspect", model, cut, says="cut.pt")
+        self.fails(2, "inspect", cut, cut, says="cut.pt")
+        report = self.folder / "report.json"
+        report.write_text("{}")
+        self.fails(2, "inspect", report, report, says="files of tensors are compared")
+        self.assertIn("1 different", " ".join(self.ok("inspect", "--help").split()))
+
+
+class InspectHeatMap(Case):
+    def test_a_picture_of_a_router(self):
+        out = self.folder / "map.png"
+        seen = json.loads(self.ok("inspect", FAST, "--heat-map", out, "--json"))
+        self.assertEqual((seen["kind"], seen["heat_map"]), ("router", str(out)))
+        width, height = png_size(out)
+        self.assertGreater(width, 2 * 8 * 18)  # two fields of 8 blocks
+        self.assertGreater(height, 20 * 18)  # steps
+        own = out.read_bytes()
+        self.ok("inspect", FAST, "--heat-map", out, "--threshold", 0.9)
+        self.assertNotEqual(out.read_bytes(), own)
+        recommended = seen["threshold"]
+        self.ok("inspect", FAST, "--heat-map", out, "--threshold", repr(recommended))
+        self.assertEqual(out.read_bytes(), own)
+
+    def test_the_threshold_is_that_of_the_table_too(self):
+        seen = json.loads(self.ok("inspect", FAST, "--threshold", 0.25, "--json"))
+        self.assertEqual([row["threshold"] for row in seen["reuse"]], [0.25])
+
+    def test_refuses(self):
+        out = self.folder / "map.png"
+        self.fails(2, "inspect", ASSETS / "dit.safetensors", "--heat-map", out, says="--heat-map is for routers")
+        self.fails(2, "inspect", ASSETS / "dit.safetensors", "--threshold", 0.1, says="--threshold is for routers")
+        self.fails(2, "inspect", FAST, "--heat-map", out, "--threshold", 1.5, says="between 0 and 1")
+        self.fails(2, "inspect", FAST, "--heat-map", self.folder / "no/map.png", says="does not exist")
+        self.fails(2, "inspect", FAST, "--heat-map", self.folder, says="is a directory")
+        self.assertEqual(self.left_behind(), [])
+
+
 class Doctor(Case):
     def test_says_what_there_is(self):
         text = self.ok("doctor")
@@ -174,7 +298,7 @@ class Doctor(Case):
         self.assertIn(f"CPU            {seen['cpu_model'] or 'unknown'}\n", text)
 
     def test_help_has_examples(self):
-        for command in ("sample", "plan", "inspect", "doctor", "bench"):
+        for command in ("sample", "plan", "inspect", "convert", "doctor", "bench"):
             text = self.ok(command, "--help")
             self.assertIn("Example", text)
             self.assertIn(f"l2c {command}", text)

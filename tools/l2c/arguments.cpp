@@ -29,16 +29,28 @@ std::shared_ptr<const CachePolicy> recalled(std::shared_ptr<const CachePolicy> p
   return std::make_shared<Recalling>(std::move(policy), recall);
 }
 
-void make_policy(Cache& cache, const CacheOptions& options) {
-  auto spec = parse_policy_spec(options.recall.empty()
-                                    ? options.policy
-                                    : fmt::format("{}+{}", options.policy, options.recall));
+// `policy` as parse_policy_spec() takes it, with the recall, if any, at its end.
+void make_policy(Cache& cache, const std::string& policy, const std::string& recall) {
+  cache.text = recall.empty() ? policy : fmt::format("{}+{}", policy, recall);
+  auto spec = parse_policy_spec(cache.text);
   if (spec.steps) {
-    throw InputError(
-        fmt::format("--policy {}: give --steps {} instead", options.policy, *spec.steps));
+    throw InputError(fmt::format("--policy {}: give --steps {} instead", policy, *spec.steps));
   }
   cache.made_for_steps = spec.made_for_steps;
+  cache.identity = spec.identity;
   cache.policy = std::move(spec.policy);
+}
+
+void make_router(Cache& cache, const CacheOptions& options) {
+  cache.router = Router::load(options.router);
+  cache.threshold = options.threshold.value_or(cache.router->recommended_threshold());
+  cache.recall_text = options.recall.empty() ? recall_of(cache.router->info()) : options.recall;
+  cache.recall = parse_recall(cache.recall_text);
+  cache.made_for_steps = cache.router->rows();
+  cache.policy = router_policy(cache, cache.threshold);
+  cache.identity =
+      fmt::format("router {}, threshold {}", cache.router->fingerprint(), cache.threshold);
+  if (cache.recall->depth() != 1) cache.identity += fmt::format(", {}", cache.recall->identity());
 }
 
 }  // namespace
@@ -103,21 +115,15 @@ void add_cache_options(CLI::App& app, CacheOptions& options) {
 Cache make_cache(const CacheOptions& options) {
   Cache cache;
   if (!options.policy.empty()) {
-    make_policy(cache, options);
-    return cache;
+    make_policy(cache, options.policy, options.recall);
+  } else if (options.every) {
+    make_policy(cache, fmt::format("every:{}", *options.every), options.recall);
+  } else if (!options.router.empty()) {
+    make_router(cache, options);
+  } else if (!options.recall.empty()) {
+    // A mistake, but for one that changes nothing.
+    cache.policy = recalled(nullptr, parse_recall(options.recall));
   }
-  if (options.router.empty()) {
-    cache.recall = parse_recall(options.recall.empty() ? "latest" : options.recall);
-    if (options.every) cache.policy = std::make_shared<EveryN>(*options.every);
-    cache.policy = recalled(std::move(cache.policy), cache.recall);
-    return cache;
-  }
-  cache.router = Router::load(options.router);
-  cache.threshold = options.threshold.value_or(cache.router->recommended_threshold());
-  cache.recall =
-      parse_recall(options.recall.empty() ? recall_of(cache.router->info()) : options.recall);
-  cache.made_for_steps = cache.router->rows();
-  cache.policy = router_policy(cache, cache.threshold);
   return cache;
 }
 
@@ -164,6 +170,14 @@ void add_noise_options(CLI::App& app, NoiseOptions& options) {
       ->capture_default_str();
 }
 
+void add_range_option(CLI::App& app, NoiseOptions& options) {
+  app.add_option("--cfg-range", options.cfg_range,
+                 "LOW,HIGH: guide only at timesteps LOW <= t < HIGH of 0 to 1000; the others take "
+                 "half as long (default: everywhere)")
+      ->delimiter(',')
+      ->expected(2);
+}
+
 Request make_request(const StepOptions& step, const NoiseOptions& noise, const Cache& cache) {
   Request request;
   request.seed = noise.seed;
@@ -174,6 +188,9 @@ Request make_request(const StepOptions& step, const NoiseOptions& noise, const C
   request.guidance = noise.cfg_scale;
   request.guidance_channels =
       noise.cfg_channels == "all" ? GuidanceChannels::all : GuidanceChannels::three;
+  if (!noise.cfg_range.empty()) {
+    request.guidance_range = {.low = noise.cfg_range[0], .high = noise.cfg_range[1]};
+  }
   request.cache = cache.policy;
   return request;
 }

@@ -40,10 +40,13 @@ void add_cache_options(CLI::App& app, CacheOptions& options);
 
 struct Cache {
   std::shared_ptr<const CachePolicy> policy;  // null: nothing was asked for
+  std::string identity = "compute all";       // as PolicySpec has it
+  std::string text;  // for parse_policy_spec(); of a router, without its file: empty
   std::optional<Router> router;
-  double threshold = 0;               // of the router; meaningless without one
-  std::optional<int> made_for_steps;  // the only number of steps that the policy fits
-  std::shared_ptr<const Recall> recall;
+  double threshold = 0;                  // of the router; meaningless without one
+  std::optional<int> made_for_steps;     // the only number of steps that the policy fits
+  std::shared_ptr<const Recall> recall;  // null: of a policy, within its text
+  std::string recall_text;               // of a router, as parse_recall() takes it
 };
 // Loads the router or the policy, if any. A router's threshold is the option's, else the router
 // file's own, else 0.1 (the paper's for DiT at 256 x 256).
@@ -68,10 +71,13 @@ std::optional<int> steps_for(const StepOptions& options, const Cache& cache);
 struct NoiseOptions {
   double eta = 0;
   double cfg_scale = 4;
+  std::vector<double> cfg_range;  // two timesteps; empty: everywhere
   std::string cfg_channels = "3";
   std::uint64_t seed = 0;
 };
 void add_noise_options(CLI::App& app, NoiseOptions& options);
+// --cfg-range, where guidance may come and go.
+void add_range_option(CLI::App& app, NoiseOptions& options);
 
 // Everything of a request but labels, batch and initial noise.
 Request make_request(const StepOptions& step, const NoiseOptions& noise, const Cache& cache);

@@ -214,6 +214,7 @@ void add_bench(CLI::App& app) {
   add_cache_options(*command, options->cache);
   add_step_options(*command, options->step);
   add_noise_options(*command, options->noise);
+  add_range_option(*command, options->noise);
   add_measurements(*command, *options);
   command->footer(
       "Example: a model whose weights are not at hand, before paying for the machine\n"

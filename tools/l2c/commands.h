@@ -9,6 +9,7 @@ namespace l2c::cli {
 void add_sample(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_inspect(CLI::App& app);
+void add_convert(CLI::App& app);
 void add_doctor(CLI::App& app);
 void add_train_dit(CLI::App& app);
 void add_train_classifier(CLI::App& app);
@@ -23,6 +24,6 @@ void add_place_steps(CLI::App& app);
 void add_manual(CLI::App& app);
 
 // Exit codes that scripts rely on.
-enum ExitCode : int { ok = 0, run_error = 1, input_error = 2, interrupted = 130 };
+enum ExitCode : int { ok = 0, run_error = 1, different = 1, input_error = 2, interrupted = 130 };
 
 }  // namespace l2c::cli

@@ -3,9 +3,13 @@
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
+#include <CLI/Error.hpp>
 #include <CLI/Formatter.hpp>
+#include <CLI/Validators.hpp>
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <string_view>
 
 #include "commands.h"
 #include "console.h"
@@ -25,17 +29,44 @@ int fail(ExitCode code, const std::exception& error) {
   return code;
 }
 
+const char* name_of(l2c::LogLevel level) {
+  if (level == l2c::LogLevel::warning) return "note";
+  return level == l2c::LogLevel::info ? "info" : "debug";
+}
+
+// The library's remarks of that level and above, on standard error.
+void show_log(const std::string& least) {
+  if (least == "none") return l2c::set_log_handler({});
+  const auto level = least == "debug"  ? l2c::LogLevel::debug
+                     : least == "info" ? l2c::LogLevel::info
+                                       : l2c::LogLevel::warning;
+  l2c::set_log_handler(
+      [](l2c::LogLevel of, std::string_view message) {
+        complain(fmt::format("{}: {}", name_of(of), message));
+      },
+      level);
+}
+
 int run(int argc, char** argv) {
   CLI::App app{
       "l2c makes images with diffusion transformers, reusing layer outputs between denoising "
       "steps."};
   app.name("l2c");
   app.require_subcommand(0, 1);  // none at all gets a message of our own, below
+  app.add_option_function<std::string>("--log-level", show_log,
+                                       "which remarks of the library to show: debug, info, warning "
+                                       "or none; before the command")
+      ->check(CLI::IsMember({"debug", "info", "warning", "none"}))
+      ->trigger_on_parse()
+      ->default_str("warning");
   app.set_version_flag("--version", l2c::version());
-  app.footer("Exit codes: 0 done, 1 failed while running, 2 bad input, 130 interrupted.");
+  app.footer(
+      "Exit codes: 0 done, 1 failed while running, 2 bad input, 130 interrupted; inspect "
+      "of two files: 1 different.");
   add_sample(app);
   add_plan(app);
   add_inspect(app);
+  add_convert(app);
   add_doctor(app);
   add_train_dit(app);
   add_train_classifier(app);
@@ -47,8 +78,11 @@ int run(int argc, char** argv) {
   add_train_router(app);
   add_place_steps(app);
   add_manual(app);
+  int code = ok;
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RuntimeError& done) {
+    code = done.get_exit_code();  // of a subcommand that did its work
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
@@ -61,7 +95,7 @@ int run(int argc, char** argv) {
   }
   stdout_stream().flush();
   if (!stdout_stream()) throw l2c::RunError("cannot write standard output: is its disk full?");
-  return ok;
+  return code;
 }
 
 }  // namespace
@@ -69,9 +103,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   keep_freed_memory();
   try {
-    l2c::set_log_handler([](l2c::LogLevel level, std::string_view message) {
-      if (level == l2c::LogLevel::warning) complain(fmt::format("note: {}", message));
-    });
+    show_log("warning");
     int code = run_error;
     // Subcommands give better advice where they can; this is for what gets past them.
     l2c::with_our_errors("close other programs, or ask for less at once",

@@ -60,8 +60,14 @@ class CachePlan {
   // evaluation, where nothing is stored yet.
   void reuse(int evaluation, int unit);
 
+  // Where an evaluation of `shape` starts anew, everything is computed, and it is no cache step:
+  // for a plan whose maker does not look at that. Throws InputError when shape has another number
+  // of evaluations; Error after recall_by() with a shape that said otherwise.
+  void start_anew(const RunShape& shape);
+
   // Reused branches give what `recall` makes of the values computed before: in the evaluations of
   // `shape`, which are the plan's. For after the last reuse(), which goes back to the latest value.
+  // Does start_anew(), too.
   // Throws InputError when shape has another number of evaluations, and when the recall does not
   // fit the run; Error for a recall that does not give a weight for each value.
   void recall_by(const Recall& recall, const RunShape& shape);
@@ -95,6 +101,7 @@ class CachePlan {
   }
   [[nodiscard]] int last_computed(int before, int unit) const;
   void forget_recall();
+  void check_evaluations(const RunShape& shape) const;
   // Fills in one unit's terms and readers; whether they are the latest value throughout.
   bool recall_unit(const Recall& recall, const RunShape& shape, int unit);
   int evaluations_ = 0;

@@ -45,4 +45,8 @@ class CachePolicy {
   [[nodiscard]] virtual int most_stored(const RunShape& shape, const Recall* recall) const;
 };
 
+// The policy's plan with what the run demands of every plan, CachePlan::start_anew(); nullopt: the
+// policy decides as it goes. Throws like CachePolicy::plan().
+std::optional<CachePlan> planned(const CachePolicy& policy, const RunShape& shape);
+
 }  // namespace l2c

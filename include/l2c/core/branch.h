@@ -29,6 +29,9 @@ struct Evaluation {
   double time = 0;  // the model's timestep, in [0, 1000)
   int row = -1;     // spaced timestep index (0 = cleanest) = row of a DiT router; -1: none
   int pass = 0;     // guidance pass; DiT runs both halves of guidance as one batch in pass 0
+  // Nothing kept before may be used from here on, because the batch has other rows: guidance begins
+  // or ends. Everything is computed.
+  bool starts_anew = false;
 };
 
 }  // namespace l2c

@@ -10,9 +10,10 @@ enum class LogLevel { debug, info, warning };
 
 using LogHandler = std::function<void(LogLevel, std::string_view message)>;
 
-// Installs the process-wide handler; an empty one drops all messages again (the default). The
-// handler is called from whatever thread logs, one call at a time, and must not throw. Thread-safe.
-void set_log_handler(LogHandler handler);
+// Installs the process-wide handler for messages of at least that level; an empty one drops all
+// messages again (the default). The handler is called from whatever thread logs, one call at a
+// time, and must not throw. Thread-safe.
+void set_log_handler(LogHandler handler, LogLevel least = LogLevel::debug);
 
 namespace log {
 void debug(std::string_view message);

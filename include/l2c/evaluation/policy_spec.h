@@ -47,6 +47,10 @@ struct PolicySpec {
 // SmoothCache::load throw.
 PolicySpec parse_policy_spec(const std::string& text);
 
+// Whether parse_policy_spec() opens no file for this text, and so may be given what a stranger
+// wrote. False for what is no policy at all.
+bool opens_no_file(const std::string& text);
+
 // The texts that parse_policy_spec() takes, for help and messages: "full, steps:N, ...".
 std::string policy_forms();
 

@@ -11,15 +11,18 @@
 #include "l2c/diffusion/schedule.h"
 #include "l2c/diffusion/steps.h"
 #include "l2c/models/denoiser.h"
+#include "l2c/sampling/request.h"
 
 namespace l2c {
 
 class GraphSet;
 
 struct Guidance {
-  double scale = 1;  // 1: off, one batch row an image instead of two
-  int channels = 3;  // how many epsilon channels are guided
+  double scale = 1;       // 1: off, one batch row an image instead of two
+  int channels = 3;       // how many epsilon channels are guided
+  TimestepRange range{};  // where it acts, if it is on
   [[nodiscard]] bool on() const { return scale != 1; }
+  [[nodiscard]] bool on_at(double time) const { return on() && range.contains(time); }
 };
 
 // Throws InputError when guidance is on and the model has no null label.
@@ -49,7 +52,8 @@ struct DenoiseJob {
   std::string sampler;  // for the policy's checks: "ddim" or "ddpm"
   std::stop_token stop;
   std::function<void(const StepView&)> observer;  // may be empty
-  // Null: the model is called directly. Otherwise a run that carries out a plan records and repeats
+  // Null: the model is called directly. Otherwise a run that carries out a plan, guided throughout
+  // or not at all, records and repeats
   // what the device does (graphs.h): the same latents and counts; what is kept stays to the run's
   // end, so that cache_bytes may be larger.
   GraphSet* graphs = nullptr;
@@ -63,16 +67,22 @@ struct DenoiseResult {
   // How often each unit was really computed, in the mean over the images: policies that decide
   // as they go may treat them unlike.
   std::vector<double> computed_by_unit;
+  // The same counted in batch rows of one image, of which a guided evaluation has two; and those of
+  // all evaluations.
+  std::vector<double> rows_by_unit;
+  double rows = 0;
   std::size_t cache_bytes = 0;  // peak of stored tensors, of the whole micro-batch
 };
 
-// The shape of a run over a schedule, for policies and plans.
+// The shape of a run over a schedule, for policies and plans. rows_per_image is 2 where guidance is
+// on somewhere.
 RunShape run_shape(int blocks, const Schedule& schedule, std::string sampler,
                    std::string fingerprint = "", const Guidance& guidance = {});
 
 // noise [N, C, H, W] fp32 and labels [N] int64 on the model's device. Runs the model from the
-// noisiest step to the cleanest. Throws InputError (the policy does not fit), Cancelled (checked
-// before every evaluation), RunError (non-finite latents; names the step).
+// noisiest step to the cleanest. Throws InputError (the policy does not fit; guidance is on, but
+// its range has no evaluation), Cancelled (checked before every evaluation), RunError (non-finite
+// latents; names the step).
 DenoiseResult denoise(const DenoiseJob& job, const at::Tensor& noise, const at::Tensor& labels);
 
 }  // namespace l2c

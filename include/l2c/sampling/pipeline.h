@@ -36,7 +36,8 @@ struct ModelSummary {
   int size = 0;
   int blocks = 0;
   int num_classes = 0;
-  std::string dtype;  // of products and kept branches: "fp32" or "bf16"
+  std::string dtype;   // of products and kept branches: "fp32" or "bf16"
+  std::string device;  // "cpu" or "cuda"
   bool can_be_guided = false;
   bool makes_pixels = false;  // 1 or 3 channels in [-1, 1]; otherwise latents
   // Height and width of the pictures: with a VAE, larger than the latents.

@@ -22,10 +22,22 @@ enum class SamplerKind { ddim, ddpm, folder };
 // numbers; all: every one, as Diffusers does.
 enum class GuidanceChannels { three, all };
 
+// Timesteps t with low <= t < high.
+struct TimestepRange {
+  double low = 0;
+  double high = 1000;
+
+  [[nodiscard]] bool contains(double t) const { return low <= t && t < high; }
+  friend bool operator==(const TimestepRange&, const TimestepRange&) = default;
+};
+
 struct Request {
   std::vector<int> labels;  // classes, each 0 ... num_classes - 1
   int per_class = 1;        // images a label; image k * per_class + j is the j-th of labels[k]
   std::uint64_t seed = 0;   // image i's noise depends on seed and first_image + i alone
+  // One an image, instead of `seed`: image i is, but for the last bits, the only one of a request
+  // with the seed seeds[i]. Empty: `seed` and first_image say.
+  std::vector<std::uint64_t> seeds;
   // Number of the first image, >= 0: a run in parts gives the images of the whole one, bit for bit
   // where the parts begin with a micro-batch of the whole.
   std::int64_t first_image = 0;
@@ -38,6 +50,12 @@ struct Request {
   double eta = 0;       // DDIM's (the folder's, too), >= 0; 0: deterministic
   double guidance = 4;  // classifier-free guidance scale; 1: off
   GuidanceChannels guidance_channels = GuidanceChannels::three;
+  // Where the timesteps are within it, guidance acts; elsewhere the model runs on the conditional
+  // rows alone, which takes half as long. Where it begins or ends, everything is computed, and what
+  // was kept is dropped. (Kynkaanniemi et al., "Applying Guidance in a Limited Interval Improves
+  // Sample and Distribution Quality in Diffusion Models", arXiv 2404.07724: for ImageNet, neither
+  // at the noisiest timesteps nor at the cleanest ones.)
+  TimestepRange guidance_range;
   int batch_size = 16;  // images at a time
   // Bytes that a micro-batch may take beside the weights (a VAE's decoding, one image at a time,
   // not counted); fewer images at a time where they would take more. 0: no limit.
@@ -46,22 +64,33 @@ struct Request {
   std::shared_ptr<const CachePolicy> cache;
   // Whether to make Result::images. Without, the VAE does not run.
   bool pictures = true;
+  // Every so many steps, progress brings pictures of what the model takes the images of the current
+  // micro-batch to be (the predicted x0), made as Result::images are. 0: never.
+  int preview_every = 0;
   // On a GPU: whether the model calls of a run with a plan are recorded as CUDA graphs and
-  // repeated. No effect on the CPU, nor on what is sampled.
+  // repeated; not with a guidance_range that guidance leaves. No effect on the CPU, nor on what is
+  // sampled.
   bool cuda_graphs = true;
   // Instead of the seed's: [images, C, S, S]; or [2 * images, C, S, S] with equal halves, as the
   // official scripts keep a guided batch.
   std::optional<Latents> initial_noise;
 };
 
+struct Image {
+  int label = 0;
+  int index = 0;      // within the request
+  io::Bitmap bitmap;  // gray or RGB
+};
+
 enum class Phase { denoise, decode };
 
 struct Progress {
   Phase phase = Phase::denoise;
-  int step = 0;                // steps done, over all micro-batches
-  int of = 0;                  // steps in all
-  double elapsed_seconds = 0;  // since the call of sample()
-  int reused = 0;              // branches reused so far in the current micro-batch, of one image
+  int step = 0;                  // steps done, over all micro-batches
+  int of = 0;                    // steps in all
+  double elapsed_seconds = 0;    // since the call of sample()
+  int reused = 0;                // branches reused so far in the current micro-batch, of one image
+  std::vector<Image> preview{};  // see Request::preview_every; empty where none is due
 };
 
 // Called on the thread that called sample(). An exception thrown from it ends the run and reaches
@@ -78,12 +107,6 @@ struct RunStats {
   int cache_step_branches = 0;   // what `reused` is out of; 0 for policies that decide as they go
   double ideal_speedup = 1;      // true MACs of computing everything / of what ran
   std::int64_t cache_bytes = 0;  // measured peak of stored tensors for one image
-};
-
-struct Image {
-  int label = 0;
-  int index = 0;      // within the request
-  io::Bitmap bitmap;  // gray or RGB
 };
 
 struct Result {

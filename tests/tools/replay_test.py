@@ -1,0 +1,215 @@
+"""Pictures that carry their settings, made again; single images, previews and the other options of l2c sample.
+
+    L2C_PROGRAM=build/dev/tools/l2c/l2c python3 replay_test.py [TestClass]
+"""
+import json
+import struct
+import unittest
+import zlib
+
+import tensor_file
+from program import TINY, FASHION, FAST, QUALITY, Case, l2c, png_size
+
+DEMO = [*FASHION, "--labels", "3,5,9", "--steps", 20]
+ROUTER = ["--router", FAST, "--threshold", 0.4]
+
+
+def chunks(raw):
+    at = 8
+    while at < len(raw):
+        size, = struct.unpack(">I", raw[at:at + 4])
+        yield raw[at + 4:at + 8], raw[at + 8:at + 8 + size]
+        at += 12 + size
+
+
+def settings(path):
+    for kind, data in chunks(path.read_bytes()):
+        if kind == b"tEXt" and data.startswith(b"l2c\0"):
+            return json.loads(data[4:])
+    return None
+
+
+def write_settings(source, target, value):
+    """A copy of a picture with other settings."""
+    raw = b"\x89PNG\r\n\x1a\n"
+    for kind, data in chunks(source.read_bytes()):
+        if kind == b"tEXt":
+            data = b"l2c\0" + (value if isinstance(value, bytes) else json.dumps(value).encode())
+        raw += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    target.write_bytes(raw)
+
+
+class Replay(Case):
+    def picture(self, *options, name="first.png"):
+        out = self.folder / name
+        self.ok("sample", *options, "--out", out)
+        return out
+
+    def again(self, source, *options, model=FASHION):
+        out = self.folder / "again.png"
+        done = l2c("sample", "--from", source, *model, *options, "--out", out)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return out, done.stderr
+
+    def assert_same(self, source, *options, model=FASHION):
+        out, errors = self.again(source, *options, model=model)
+        self.assertEqual(out.read_bytes(), source.read_bytes())
+        self.assertNotIn("note: the picture", errors)
+
+    def test_a_picture_made_again_is_the_same_file(self):
+        self.assert_same(self.picture(*DEMO, "--seed", 7))
+        self.assert_same(self.picture(*DEMO, "--seed", 7, "--per-class", 2, *ROUTER, "--batch-size", 4), "--router", FAST)
+        self.assert_same(self.picture(*DEMO, "--router", FAST, "--recall", "taylor:1", "--dtype", "bf16"), "--router", FAST)
+        self.assert_same(self.picture(*DEMO, "--cache-every", 3, "--recall", "chebyshev:2"))
+        self.assert_same(self.picture(*DEMO, "--policy", "teacache:0.1", "--cfg-scale", 2.5, "--cfg-channels", "all"))
+        self.assert_same(self.picture(*DEMO, "--seeds", "4,18446744073709551615,4", "--sampler", "ddpm"))
+        self.assert_same(self.picture(*FASHION, "--labels", 1, "--spacing", "ddim10", "--eta", 0.5, "--cfg-range", "100,800"))
+        self.assert_same(self.picture(*DEMO, *ROUTER, "--compare"), "--router", FAST)
+
+    def test_single_images_are_made_again_from_their_micro_batch(self):
+        images = self.folder / "images"
+        self.ok("sample", *DEMO, "--per-class", 2, *ROUTER, "--batch-size", 4, "--seed", 3, "--images", images)
+        names = sorted(path.name for path in images.iterdir())
+        self.assertEqual(names, [f"{i:06}-label-{label}.png" for i, label in enumerate([3, 3, 5, 5, 9, 9])])
+        for name in (names[1], names[5]):
+            self.assertEqual(png_size(images / name), (28, 28))
+            self.assert_same(images / name, "--router", FAST)
+        self.assertEqual(settings(images / names[5])["labels"], [9, 9])
+        sheet = self.picture(*DEMO, "--per-class", 2, *ROUTER, "--batch-size", 4, "--seed", 3)
+        self.assertNotEqual(png_size(sheet), (28, 28))
+
+    def test_options_change_what_the_picture_says(self):
+        first = self.picture(*DEMO, "--seed", 7)
+        other, _ = self.again(first, "--seed", 8)
+        self.assertNotEqual(other.read_bytes(), first.read_bytes())
+        self.assertEqual(settings(other), {**settings(first), "seed": 8})
+        fewer, _ = self.again(first, "--steps", 5)
+        self.assertEqual(settings(fewer)["steps"], 5)
+        reused, errors = self.again(first, "--cache-every", 2)
+        self.assertEqual(settings(reused)["policy"], "every:2")
+        self.assertIn("reuse compute all, now every 2", errors)
+
+    def test_settings_name_no_file(self):
+        text = json.dumps(settings(self.picture(*DEMO, *ROUTER)))
+        for word in ("/", "safetensors", str(self.folder)):
+            self.assertNotIn(word, text)
+
+    def test_another_model_or_router_is_refused(self):
+        plain = self.picture(*DEMO)
+        self.fails(2, "sample", "--from", plain, *TINY, says=["with fingerprint", "give the checkpoint"])
+        routed = self.picture(*DEMO, *ROUTER, name="routed.png")
+        self.fails(2, "sample", "--from", routed, *FASHION, says=["was made with the router", "none is given"])
+        self.fails(2, "sample", "--from", routed, *FASHION, "--router", QUALITY, says=["was made with the router", "this one is"])
+        self.fails(2, "sample", "--from", plain, *FASHION, "--router", FAST, says="was made with compute all")
+
+    def test_inspect_shows_the_settings(self):
+        source = self.picture(*DEMO, *ROUTER)
+        shown = json.loads(self.ok("inspect", source, "--json"))
+        self.assertEqual(shown["settings"], settings(source))
+        text = self.ok("inspect", source)
+        for word in ("picture", "threshold", "0.4", "470dac5f1904e69298e3f467bccbcaae"):
+            self.assertIn(word, text)
+
+    def test_pictures_without_settings_are_refused(self):
+        bare = self.folder / "bare.png"
+        source = self.picture(*DEMO)
+        write_settings(source, bare, b"")
+        self.fails(2, "sample", "--from", bare, *FASHION, says="no JSON object")
+        raw = b"\x89PNG\r\n\x1a\n" + b"".join(
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+            for kind, data in chunks(source.read_bytes()) if kind != b"tEXt")
+        bare.write_bytes(raw)
+        self.fails(2, "sample", "--from", bare, *FASHION, says="carries no settings")
+        self.fails(2, "sample", "--from", FAST, *FASHION, says="is no PNG file")
+        self.fails(2, "sample", "--from", self.folder / "nowhere.png", *FASHION, says="nowhere.png")
+
+    def test_settings_are_not_trusted(self):
+        source, forged = self.picture(*DEMO), self.folder / "forged.png"
+        good = settings(source)
+
+        def refused(says, **change):
+            write_settings(source, forged, {**good, **change})
+            self.fails(2, "sample", "--from", forged, *FASHION, "--out", self.folder / "no.png", says=says)
+
+        secret = self.folder / "secret.safetensors"
+        secret.write_bytes(FAST.read_bytes())
+        for policy in (f"router:{secret}", f"smoothcache:{secret}", f"every:2+fitted:{secret}@2"):
+            refused("a picture's settings open no file", policy=policy, cache="x")
+        refused("open no file", policy="nonsense", cache="x")
+        refused("what is given makes compute all", cache="something else")
+        refused("no type of this program", dtype="fp8")
+        refused("whole numbers", labels=["golden retriever"])
+        refused("label 1000", labels=[1000])
+        refused("images at once", per_class=2_000_000_000)
+        refused("shows image 9 of 3", image=9)
+        refused("shows image -1 of 3", image=-1)
+        refused("steps", steps=100_000)
+        refused("guidance range", guidance_range=[5, 1])
+        refused("printable ASCII", architecture="\x1b[31m")
+        refused("batch size 0", batch_size=0)
+        self.assertFalse((self.folder / "no.png").exists())
+
+    def test_initial_noise_has_to_be_given_again(self):
+        noise = self.folder / "z.safetensors"
+        tensor_file.write(noise, {"z": ([2, 1, 28, 28], [0.001 * (i % 997) - 0.5 for i in range(2 * 784)])})
+        asked = [*FASHION, "--labels", "3,5", "--steps", 5]
+        source = self.picture(*asked, "--initial-noise", noise)
+        self.assert_same(source, "--initial-noise", noise)
+        self.fails(2, "sample", "--from", source, *FASHION, says=["was made from initial noise", "none is given"])
+
+    def test_the_number_of_threads_is_remembered(self):
+        source = self.picture(*DEMO, "--threads", 1)
+        _, errors = self.again(source, "--threads", 2)
+        self.assertIn("threads 1, now 2", errors)
+
+
+class SampleExtras(Case):
+    def test_seeds_are_those_of_single_runs(self):
+        def latents(*options):
+            out = self.folder / "x.safetensors"
+            self.ok("sample", *FASHION, "--steps", 5, "--batch-size", 1, "--save-latents", out, *options)
+            return tensor_file.read(out)["latents"][1]
+
+        both = latents("--labels", "3,5", "--seeds", "11,12")
+        alone = latents("--labels", 5, "--seed", 12)
+        self.assertEqual(both[784:], alone)
+        self.fails(2, "sample", *FASHION, "--labels", "3,5", "--seeds", 11, says="1 seeds for 2 images")
+        self.fails(2, "sample", *FASHION, "--labels", 3, "--seeds", 11, "--seed", 4, says="--seed")
+
+    def test_previews_are_written_while_it_runs(self):
+        preview, out = self.folder / "now.png", self.folder / "x.png"
+        self.ok("sample", *DEMO, "--preview", preview, "--preview-every", 7, "--out", out)
+        early = preview.read_bytes()
+        self.assertEqual(png_size(preview), png_size(out))
+        self.ok("sample", *DEMO, "--preview", preview, "--preview-every", 20, "--out", out)
+        self.assertNotEqual(preview.read_bytes(), early)
+        self.fails(2, "sample", *DEMO, "--preview-every", 7, says="--preview")
+        self.fails(2, "sample", *DEMO, "--preview", preview, "--preview-every", 0, says="--preview-every")
+        self.fails(2, "sample", *DEMO, "--preview", preview, "--out", preview, says="two outputs")
+
+    def test_guidance_in_a_range_begins_anew_at_both_ends(self):
+        def stats(*options):
+            path = self.folder / "s.json"
+            self.ok("sample", *DEMO, "--stats", path, *options)
+            return json.loads(path.read_text())
+
+        self.assertEqual(stats("--cache-every", 3)["computed"], 7 * 16)
+        numbers = stats("--cfg-range", "200,800", "--cache-every", 3)
+        self.assertEqual(numbers["settings"]["cfg_range"], [200, 800])
+        self.assertEqual(numbers["computed"], 9 * 16)  # begins anew in steps 4 and 16, too
+        self.fails(2, "sample", *DEMO, "--cfg-range", "800,200", says="guidance range 800 to 200")
+        self.fails(2, "sample", *DEMO, "--cfg-range", 800, says="--cfg-range")
+
+    def test_a_folder_that_cannot_be_made(self):
+        (self.folder / "file").write_text("x")
+        self.fails(2, "sample", *DEMO, "--images", self.folder / "file", says="--images")
+        self.fails(2, "sample", *DEMO, "--images", self.folder / "a/b", says="--images")
+
+    def test_log_levels(self):
+        self.fails(2, "--log-level", "loud", "sample", *DEMO, says="--log-level")
+        quiet = l2c("--log-level", "none", "sample", *TINY, "--labels", 1, "--steps", 2, "--out", self.folder / "a.png")
+        self.assertEqual(quiet.returncode, 0, quiet.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,125 @@
+#include "sample_outputs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <system_error>
+
+#include "console.h"
+#include "l2c/core/error.h"
+#include "l2c/io/png.h"
+#include "l2c/io/png_text.h"
+#include "l2c/sampling/contact_sheet.h"
+#include "l2c/sampling/latents.h"
+#include "report.h"
+
+namespace l2c::cli {
+
+namespace {
+
+constexpr int most_columns = 10;
+
+// One column a class, one row an image of it; a single row of classes is broken after ten.
+io::Bitmap sheet(const Result& result, const Request& request) {
+  const int classes = static_cast<int>(request.labels.size());
+  if (request.per_class == 1) return contact_sheet(result.images, std::min(classes, most_columns));
+  std::vector<Image> by_row;
+  for (int j = 0; j < request.per_class; ++j) {
+    for (int k = 0; k < classes; ++k) {
+      by_row.push_back(result.images[static_cast<std::size_t>(k * request.per_class + j)]);
+    }
+  }
+  return contact_sheet(by_row, classes);
+}
+
+void write_picture(const std::string& path, const io::Bitmap& bitmap,
+                   const ImageSettings& settings) {
+  const auto text = to_text(settings);
+  if (text.size() <= io::most_png_text) {
+    io::write_png_with_text(path, bitmap, image_settings_keyword, text);
+  } else {
+    io::write_png(path, bitmap);
+    complain(fmt::format("note: {}: settings of {} bytes are too long to be kept in the picture",
+                         path, text.size()));
+  }
+}
+
+void write_sheet(const SampleOptions& options, const SampleResults& results) {
+  if (options.image) {
+    const auto& images = results.result.images;
+    write_picture(options.out, images.at(static_cast<std::size_t>(*options.image)).bitmap,
+                  results.settings);
+    say(fmt::format("wrote {}", options.out));
+    return;
+  }
+  auto bitmap = sheet(results.result, results.request);
+  if (results.full) bitmap = stack(sheet(*results.full, results.request), bitmap);
+  write_picture(options.out, bitmap, results.settings);
+  say(fmt::format("wrote {}", options.out));
+}
+
+void write_images(const SampleOptions& options, const SampleResults& results) {
+  for (const Image& image : results.result.images) {
+    const auto name =
+        fmt::format("{:06}-label-{}.png", results.request.first_image + image.index, image.label);
+    write_picture((std::filesystem::path(options.images) / name).string(), image.bitmap,
+                  of_image(results.settings, image.index));
+  }
+  say(fmt::format("wrote {} images to {}", results.result.images.size(), options.images));
+}
+
+void make_folder(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directory(folder, error);
+  if (std::filesystem::is_directory(folder)) return;
+  throw InputError(fmt::format("--images {}: cannot make that folder: {}", folder,
+                               error ? error.message() : "a file has its name"));
+}
+
+}  // namespace
+
+void prepare_outputs(SampleOptions& options) {
+  if (options.out.empty() && options.images.empty() && options.save_latents.empty() &&
+      options.stats.empty()) {
+    options.out = "samples.png";
+  }
+  check_outputs({options.out, options.save_latents, options.stats, options.preview});
+  if (options.images.empty()) return;
+  make_folder(options.images);
+  check_outputs({(std::filesystem::path(options.images) / "000000.png").string()});
+}
+
+void check_sheet_size(const SampleOptions& options, const Request& request, int size) {
+  // Counted a little too large: every image with its margin, and a half-filled last row.
+  constexpr std::int64_t margins = 12;
+  const auto images = static_cast<std::int64_t>(request.labels.size()) * request.per_class;
+  const auto pixels =
+      (images + most_columns) * (size + margins) * (size + margins) * (options.compare ? 2 : 1);
+  if (options.out.empty() || pixels <= io::most_png_pixels) return;
+  throw InputError(
+      fmt::format("{} images do not fit into one PNG of {} pixels: ask for fewer, or give --images "
+                  "or --save-latents without --out",
+                  images, io::most_png_pixels));
+}
+
+void write_outputs(const SampleOptions& options, const SampleResults& results) {
+  if (!options.save_latents.empty()) {
+    save_latents(options.save_latents, results.result.latents);
+    say(fmt::format("wrote {}", options.save_latents));
+  }
+  if (!options.stats.empty()) {
+    write_json(options.stats, results.stats);
+    say(fmt::format("wrote {}", options.stats));
+  }
+  if (!options.images.empty()) write_images(options, results);
+  if (!options.out.empty()) write_sheet(options, results);
+}
+
+void write_preview(const SampleOptions& options, const std::vector<Image>& images) {
+  io::write_png(options.preview,
+                contact_sheet(images, std::min(static_cast<int>(images.size()), most_columns)));
+}
+
+}  // namespace l2c::cli

@@ -1,0 +1,35 @@
+// The files that l2c sample writes.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "l2c/sampling/image_settings.h"
+#include "l2c/sampling/request.h"
+#include "sample_options.h"
+
+namespace l2c::cli {
+
+// Sees to a default output and makes the folder of single images. Throws InputError when one cannot
+// be written.
+void prepare_outputs(SampleOptions& options);
+
+// Before the work: whether the picture of so many images, of `size` pixels a side, can be written
+// at all. Throws InputError.
+void check_sheet_size(const SampleOptions& options, const Request& request, int size);
+
+struct SampleResults {
+  const Request& request;
+  const Result& result;
+  const std::optional<Result>& full;  // with everything computed
+  const nlohmann::ordered_json& stats;
+  const ImageSettings& settings;
+};
+
+// The numbers before the pictures: if those fail, the run's results are not lost.
+void write_outputs(const SampleOptions& options, const SampleResults& results);
+
+// The images of a step's preview, one beside the other.
+void write_preview(const SampleOptions& options, const std::vector<Image>& images);
+
+}  // namespace l2c::cli
