@@ -5,6 +5,7 @@
 #   LibTorch_ROOT=DIR a LibTorch >= 2.8 of your own instead
 #   COMPARE=ARGS      what both parts of make compare take: --dtypes, --rounds, --seconds, --isa-limit, --python
 #   SOAK=ARGS         what make soak takes: --runs, --threads, --seed, --dtype, --pool-threads
+#   FUZZ_SECONDS=N    how long make fuzz fuzzes each reader (default: 60)
 #   PREFIX=DIR        where `make install` puts l2c (default: /usr/local)
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -12,6 +13,7 @@ SHELL := /bin/bash
 
 CUDA ?= 0
 PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
 PRESET := $(if $(filter 1,$(CUDA)),cuda,dev)
 BUILD := build/$(PRESET)
 JOBS ?= $(shell scripts/jobs.sh)
@@ -97,6 +99,13 @@ asan: deps ## build and test with AddressSanitizer and UndefinedBehaviorSanitize
 	@echo "building with sanitizers in build/asan, $(JOBS) at once"
 	@cmake --build build/asan -j $(JOBS)
 	@ctest --preset asan
+
+.PHONY: fuzz
+fuzz: deps ## fuzz the file readers, FUZZ_SECONDS each (needs clang with libFuzzer)
+	@scripts/configure.sh fuzz
+	@echo "building the fuzzers in build/fuzz, $(JOBS) at once"
+	@cmake --build build/fuzz -j $(JOBS) --target fuzzers
+	@scripts/fuzz.py run --seconds $(FUZZ_SECONDS)
 
 .PHONY: install
 install: deps ## build the library and the program alone, and install them below PREFIX

@@ -19,6 +19,21 @@ if(L2C_SANITIZE)
                                                       -fno-sanitize-recover=all)
   target_link_options(l2c_internal_flags INTERFACE -fsanitize=${L2C_SANITIZE})
 endif()
+if(L2C_FUZZ)
+  include(CheckCXXSourceCompiles)
+  set(CMAKE_REQUIRED_FLAGS -fsanitize=fuzzer)
+  check_cxx_source_compiles("extern \"C\" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }"
+                            L2C_HAS_LIBFUZZER)
+  unset(CMAKE_REQUIRED_FLAGS)
+  if(NOT L2C_HAS_LIBFUZZER)
+    message(FATAL_ERROR "L2C_FUZZ=ON needs clang with libFuzzer (Debian: clang and libclang-rt-dev), but "
+                        "${CMAKE_CXX_COMPILER} cannot link with -fsanitize=fuzzer.\n"
+                        "Install them and use `make fuzz`, or give -DCMAKE_CXX_COMPILER=clang++.")
+  endif()
+  # Coverage for the fuzzer in all code; -fsanitize=fuzzer itself, which brings main(), is for its programs alone.
+  target_compile_options(l2c_internal_flags INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(l2c_internal_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 find_program(L2C_CCACHE ccache)
 mark_as_advanced(L2C_CCACHE)
@@ -26,7 +41,11 @@ if(PROJECT_IS_TOP_LEVEL AND L2C_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   # Without this sloppiness ccache refuses every file that uses a precompiled header.
   set(CMAKE_CXX_COMPILER_LAUNCHER
       "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros;${L2C_CCACHE}")
-  target_compile_options(l2c_internal_flags INTERFACE -fpch-preprocess)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    target_compile_options(l2c_internal_flags INTERFACE "SHELL:-Xclang -fno-pch-timestamp")
+  else()
+    target_compile_options(l2c_internal_flags INTERFACE -fpch-preprocess)
+  endif()
 endif()
 if(PROJECT_IS_TOP_LEVEL)
   set(CMAKE_EXPORT_COMPILE_COMMANDS ON)

@@ -13,7 +13,7 @@ if [[ ${1:-} == --check ]]; then mode=(--dry-run -Werror); else mode=(-i); fi
 
 list_files() {
   git ls-files -z --cached --others --exclude-standard -- '*.h' '*.cpp' '*.cu' 2>/dev/null ||
-    find include src tools examples tests benchmarks -name '*.h' -print0 -o -name '*.cpp' -print0 \
+    find include src tools examples tests benchmarks fuzz -name '*.h' -print0 -o -name '*.cpp' -print0 \
       -o -name '*.cu' -print0
 }
 # Files that are deleted but still in git's index are passed over.

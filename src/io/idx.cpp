@@ -144,7 +144,7 @@ void check_size(const Content& content, const Header& header) {
 }
 
 void turn_bytes(at::Tensor& values) {
-  const std::size_t size = values.element_size();
+  const std::size_t size = static_cast<std::size_t>(values.element_size());
   if (size == 1) return;
   auto* bytes = static_cast<std::byte*>(values.mutable_data_ptr());
   for (std::size_t at = 0; at < values.nbytes(); at += size) {

@@ -13,6 +13,7 @@
 #include "image_decoders.h"
 #include "l2c/core/error.h"
 #include "l2c/io/file.h"
+#include "png_chunks.h"
 
 namespace l2c::io {
 
@@ -108,6 +109,16 @@ void put_on_white(std::vector<std::uint8_t>& pixels, std::size_t colours) {
   pixels.resize(count * colours);
 }
 
+// libpng takes the memory that a chunk asks for before it looks whether the file is that long. The
+// chunks of the pixels it reads piece by piece, and nothing behind them.
+void check_chunks_before_pixels(const std::filesystem::path& path,
+                                std::span<const std::byte> bytes) {
+  PngChunks chunks(path, bytes);
+  while (const auto chunk = chunks.next()) {
+    if (chunk->type == "IDAT") return;
+  }
+}
+
 }  // namespace
 
 Bitmap decode_png(const std::filesystem::path& path, std::span<const std::byte> bytes) {
@@ -117,6 +128,7 @@ Bitmap decode_png(const std::filesystem::path& path, std::span<const std::byte> 
                                  path.string(), what));
   };
   if (bytes.empty()) fail("it is empty");
+  if (looks_like_png(bytes)) check_chunks_before_pixels(path, bytes);
   if (png_image_begin_read_from_memory(image.get(), bytes.data(), bytes.size()) == 0) {
     fail(image->message);
   }

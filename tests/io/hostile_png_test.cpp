@@ -54,12 +54,14 @@ std::string wrong_checksum() {
 
 TEST(HostileFiles, Png) {
   const std::string whole = png(2, 2, kRows);
+  std::string long_chunk = png(2, 2, kRows, chunk("iTXt", ""));
+  long_chunk[long_chunk.find("iTXt") - 4] = '\x30';
   const std::string text =
       std::string("l2c") + std::string(2, '\0') + zlib_stream(std::string(200'000'000, 'x'));
   expect_answers(
       {
-          {"a PNG cut in half", "a.png", whole.substr(0, whole.size() / 2),
-           "is no PNG that can be read"},
+          {"a PNG cut in half", "a.png", whole.substr(0, whole.size() / 2), "is cut short"},
+          {"a PNG chunk of 800 MB in 80 bytes", "a.png", long_chunk, "is cut short"},
           {"a PNG with a wrong checksum", "a.png", wrong_checksum(), "is no PNG that can be read"},
           {"a PNG of 2^31 x 2^31 pixels", "a.png", png(0x7fffffff, 0x7fffffff, kRows),
            "is no PNG that can be read"},

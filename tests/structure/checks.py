@@ -35,7 +35,7 @@ FORBIDDEN = [
      "the library never ends the program: throw"),
 ]  # fmt: skip
 LIBRARY = ["include", "src"]
-EVERYTHING = ["include", "src", "tools", "examples", "benchmarks", "tests"]
+EVERYTHING = ["include", "src", "tools", "examples", "benchmarks", "fuzz", "tests"]
 MAX_LINES = 500
 MAX_HEADER_BODY = 8
 

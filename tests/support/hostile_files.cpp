@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdint>
+#include <cstdlib>
 #include <exception>
 #include <fstream>
 #include <iostream>
@@ -131,6 +133,17 @@ void expect_documented(const std::string& page, const HostileFile& file) {
 
 }  // namespace
 
+void keep_file(const std::string& what, const std::string& file, std::string_view bytes) {
+  const char* folder = std::getenv("L2C_KEEP_FILES");
+  if (folder == nullptr) return;
+  std::string name;
+  for (const char letter : what) {
+    name += std::isalnum(static_cast<unsigned char>(letter)) != 0 ? letter : '-';
+  }
+  name += std::filesystem::path(file).extension().string();
+  write_bytes(std::filesystem::path(folder) / name, bytes);
+}
+
 std::filesystem::path executed_witness() {
   return std::filesystem::temp_directory_path() / "l2c-hostile-file-was-executed";
 }
@@ -148,6 +161,7 @@ void expect_answers(const std::vector<HostileFile>& files,
     expect_documented(page, file);
     const auto path = scratch() / file.file;
     write_bytes(path, file.bytes);
+    keep_file(file.what, file.file, file.bytes);
     const Answer answer = ask(path, read);
     expect_answer(file, path, answer);
     refused += answer.outcome == Outcome::refused ? 1 : 0;

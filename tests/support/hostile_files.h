@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace l2c::test {
@@ -19,9 +20,14 @@ struct HostileFile {
 // Reads each file in a child process and expects: the answer, an InputError that names the file
 // where it is refused; no crash; at most four times the file's size and 64 MB of memory, measured
 // as the growth of the child's peak resident set (not under sanitizers); a row in docs/formats.md;
-// nothing made at executed_witness(). Prints how many files were read and refused.
+// nothing made at executed_witness(). Prints how many files were read and refused. Where
+// $L2C_KEEP_FILES names a folder, copies are put there (scripts/fuzz.py starts from them).
 void expect_answers(const std::vector<HostileFile>& files,
                     const std::function<void(const std::filesystem::path&)>& read);
+
+// Puts a copy of the bytes into $L2C_KEEP_FILES, if that is set, under a name made of `what` and
+// the ending of `file`.
+void keep_file(const std::string& what, const std::string& file, std::string_view bytes);
 
 // A file in the checkout-wide temporary folder that the programs in hostile files try to make.
 std::filesystem::path executed_witness();
