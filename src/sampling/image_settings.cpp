@@ -10,6 +10,7 @@
 #include "l2c/core/error.h"
 #include "l2c/core/hash.h"
 #include "l2c/io/png_text.h"
+#include "l2c/ops/cpu_isa.h"
 #include "l2c/sampling/planning.h"
 #include "spaced_schedule.h"
 
@@ -47,7 +48,7 @@ ImageSettings image_settings(const Pipeline& pipeline, const Request& request,
   settings.architecture = model.architecture;
   settings.dtype = model.dtype;
   settings.device = model.device;
-  settings.threads = build_info().threads;
+  settings.instruction_set = ops::name(ops::cpu_isa());
   settings.decoded = model.decodes;
   if (request.sampler == SamplerKind::folder) settings.scheduler = model.scheduler;
   settings.request = kept(request, stats);

@@ -204,7 +204,7 @@ std::string to_text(const ImageSettings& settings) {
             {"architecture", settings.architecture},
             {"dtype", settings.dtype},
             {"device", settings.device},
-            {"threads", settings.threads},
+            {"instruction_set", settings.instruction_set},
             {"decoded", settings.decoded}};
   add_cache(json, settings);
   if (!settings.scheduler.empty()) json["scheduler"] = settings.scheduler;
@@ -232,7 +232,7 @@ ImageSettings parse_image_settings(std::string_view text, const std::string& whe
   settings.architecture = fields.text("architecture");
   settings.dtype = fields.text("dtype");
   settings.device = fields.text("device");
-  settings.threads = fields.whole<int>("threads");
+  settings.instruction_set = fields.text("instruction_set");
   settings.decoded = fields.flag("decoded");
   read_cache(fields, settings);
   if (fields.has("scheduler")) settings.scheduler = fields.text("scheduler");

@@ -157,10 +157,12 @@ class Replay(Case):
         self.assert_same(source, "--initial-noise", noise)
         self.fails(2, "sample", "--from", source, *FASHION, says=["was made from initial noise", "none is given"])
 
-    def test_the_number_of_threads_is_remembered(self):
-        source = self.picture(*DEMO, "--threads", 1)
-        _, errors = self.again(source, "--threads", 2)
-        self.assertIn("threads 1, now 2", errors)
+    def test_another_machine_is_noted(self):
+        source, forged = self.picture(*DEMO, "--threads", 1), self.folder / "forged.png"
+        self.assert_same(source, "--threads", 2)
+        write_settings(source, forged, {**settings(source), "instruction_set": "avx1024", "version": "9"})
+        _, errors = self.again(forged)
+        self.assertIn("l2c 9, now 0.1.0; instruction set avx1024, now", errors)
 
 
 class SampleExtras(Case):

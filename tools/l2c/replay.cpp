@@ -167,11 +167,11 @@ void note_differences(const ImageSettings& settings, const ImageSettings& now) {
   };
   compare("l2c", settings.version, now.version);
   compare("device", settings.device, now.device);
-  compare("threads", settings.threads, now.threads);
+  compare("instruction set", settings.instruction_set, now.instruction_set);
   compare("reuse", settings.cache, now.cache);
   if (other.empty()) return;
   complain(fmt::format(
-      "note: the picture was made with {}: images differ, if only in the last bits", other));
+      "note: the picture was made with {}: images may differ, if only in the last bits", other));
 }
 
 }  // namespace l2c::cli

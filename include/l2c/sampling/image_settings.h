@@ -16,13 +16,13 @@ inline constexpr std::string_view image_settings_keyword = "l2c";
 
 struct ImageSettings {
   std::string version{};  // of l2c
-  // The model: DenoiserInfo's fingerprint and architecture, "fp32" or "bf16", "cpu" or "cuda", and
-  // whether a VAE made the pictures.
+  // The model: DenoiserInfo's fingerprint and architecture, "fp32" or "bf16", "cpu" or "cuda", the
+  // instruction set of the CPU's operations (ops::name()), and whether a VAE made the pictures.
   std::string model{};
   std::string architecture{};
   std::string dtype{};
   std::string device{};
-  int threads = 0;  // of the CPU
+  std::string instruction_set{};
   bool decoded = false;
   // What was reused, wherever its files lie, as PolicySpec::identity; and, from which to make it
   // again, either the text of a policy that names no file, or a router's fingerprint with threshold
