@@ -1,8 +1,7 @@
-// An image generator inside an application: loading, errors, cancelling, pixels, several caches on
-// one model. docs/embedding.md explains it.
+// An image generator inside an application (docs/embedding.md explains it).
 #include <l2c/l2c.h>
 
-#include <atomic>
+#include <chrono>
 #include <iostream>
 #include <stop_token>
 #include <string>
@@ -24,9 +23,9 @@ l2c::Pipeline load() {
 
 l2c::Request sandals() {
   l2c::Request request;
-  request.labels = {5};
-  request.per_class = 4;
-  request.seed = 7;
+  request.labels = {5};   // a class of the model, 0 ... summary().num_classes - 1
+  request.per_class = 4;  // so many images of it
+  request.seed = 7;       // the same seed, the same images
   request.steps = 20;
   request.guidance = 1.5;
   return request;
@@ -50,21 +49,16 @@ Answer answer(const l2c::Pipeline& pipeline, const l2c::Request& request, std::s
   }
 }
 
-// A window with a button: the image is wanted no more once three steps were seen.
+// A button, in a thread of its own: the images are not wanted any more.
 Answer click_cancel(const l2c::Pipeline& pipeline, l2c::Request request) {
   request.steps = 1000;
   std::stop_source button;
-  std::atomic<int> seen = 0;
-  const std::jthread window([&] {
-    for (int steps = 0; steps < 3; steps = seen) seen.wait(steps);
+  const std::jthread user([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
     button.request_stop();
   });
-  const auto progress = [&](const l2c::Progress& now) {
-    seen = now.step;
-    seen.notify_one();
-  };
   l2c::Result nothing;
-  return answer(pipeline, request, button.get_token(), progress, nothing);
+  return answer(pipeline, request, button.get_token(), {}, nothing);
 }
 
 // 8-bit RGBA, as textures are: gray is repeated, nothing is transparent.
@@ -84,20 +78,21 @@ int main() try {
   const l2c::Pipeline pipeline = load();
   l2c::Request request = sandals();
   l2c::Result result;
+  const auto show = [](const l2c::Progress& now) {
+    std::clog << "\r" << 100 * now.step / now.of << " % " << std::flush;
+  };
   for (const char* cache : {"router20_quality", "router20_fast", "placed20"}) {
     request.cache = l2c::parse_policy_spec("router:" + assets + cache + ".safetensors").policy;
     const auto cost = l2c::price(pipeline.plan(request).value(), pipeline.cost(), 2);
-    if (answer(pipeline, request, {}, {}, result) != Answer::images) return 1;
-    std::cout << cache << ": ideal speed-up " << cost.ideal_speedup << ", stores at most "
-              << cost.cache_bytes << " bytes an image, took " << result.stats.denoise_seconds
-              << " s\n";
+    if (answer(pipeline, request, {}, show, result) != Answer::images) return 1;
+    std::cout << cache << ": ideal speed-up " << cost.ideal_speedup << ", stores "
+              << cost.cache_bytes << " bytes an image\n";
   }
-  const auto texture = rgba(result.images.front().bitmap);
+  if (rgba(result.images.front().bitmap).size() != 28 * 28 * 4) return 1;
   request.cache = nullptr;
-  const bool stopped = click_cancel(pipeline, request) == Answer::cancelled;
+  if (click_cancel(pipeline, request) != Answer::cancelled) return 1;
   request.labels = {10};
-  const bool refused = answer(pipeline, request, {}, {}, result) == Answer::bad_request;
-  return texture.size() == 28 * 28 * 4 && stopped && refused ? 0 : 1;
+  return answer(pipeline, request, {}, {}, result) == Answer::bad_request ? 0 : 1;
 } catch (const l2c::Error& error) {
   std::cerr << error.what() << "\n";
   return 1;
