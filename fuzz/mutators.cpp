@@ -36,8 +36,8 @@ std::string mutated_png(std::string_view bytes, std::size_t most, const Mutate& 
     const std::size_t length = big_endian(changed, at);
     if (length > changed.size() - at - around) break;
     const std::size_t end = at + length_and_type + length;
-    const auto right = __builtin_bswap32(
-        checksum(std::string_view(changed).substr(at + 4, end - at - 4)));
+    const auto right =
+        __builtin_bswap32(checksum(std::string_view(changed).substr(at + 4, end - at - 4)));
     std::memcpy(changed.data() + end, &right, sizeof right);
     at = end + sizeof right;
   }

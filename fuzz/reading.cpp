@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <stdexcept>
@@ -89,6 +90,13 @@ fs::path also_called(std::string_view name) {
   return path;
 }
 
+namespace {
+
+// Of ASCII: other bytes are parts of letters, or nothing.
+bool is_control(char letter) { return (letter >= 0 && letter < ' ') || letter == 127; }
+
+}  // namespace
+
 bool accepted(std::string_view file, const std::function<void()>& read) {
   constexpr std::size_t longest_message = 2000;
   try {
@@ -98,6 +106,7 @@ bool accepted(std::string_view file, const std::function<void()>& read) {
     const std::string_view message = error.what();
     require(message.size() < longest_message, "an error's message is too long to be read");
     require(message.find(file) != message.npos, "an error's message does not name the file");
+    require(std::ranges::none_of(message, is_control), "an error's message would steer a terminal");
     return false;
   }
 }

@@ -18,8 +18,8 @@ const std::filesystem::path& file_of(Bytes bytes);
 // the file of file_of(). `name` may hold folders.
 std::filesystem::path also_called(std::string_view name);
 
-// Whether `read` ends without an InputError. One whose message is longer than 2000 bytes or does
-// not contain `file` becomes a std::logic_error.
+// Whether `read` ends without an InputError. One whose message is longer than 2000 bytes, does not
+// contain `file` or holds control characters becomes a std::logic_error.
 bool accepted(std::string_view file, const std::function<void()>& read);
 
 // Throws std::logic_error, which says `what`, unless it holds.

@@ -73,8 +73,8 @@ test::ZipEntries entries_of(std::string_view bytes) {
     const auto size = fields.get<std::uint32_t>(at + 24);
     const std::size_t name = fields.get<std::uint16_t>(at + 28);
     const std::size_t header = fields.get<std::uint32_t>(at + 42);
-    const std::size_t start =
-        header + 30 + fields.get<std::uint16_t>(header + 26) + fields.get<std::uint16_t>(header + 28);
+    const std::size_t start = header + 30 + fields.get<std::uint16_t>(header + 26) +
+                              fields.get<std::uint16_t>(header + 28);
     const std::string_view packed = fields.text(start, packed_size);
     auto content = method == 0 ? std::string(packed) : inflated(packed, size);
     if (!fields.whole() || !content) return {};

@@ -15,6 +15,7 @@
 #include "l2c/cache/router.h"
 #include "l2c/core/error.h"
 #include "l2c/core/torch.h"
+#include "l2c/core/words.h"
 #include "l2c/io/file.h"
 #include "l2c/io/safetensors.h"
 #include "l2c/io/torch_checkpoint.h"
@@ -30,7 +31,8 @@ constexpr const char* plain_version = "1";
 constexpr const char* version_with_rule = "2";
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& problem) {
-  throw InputError(fmt::format("router {}: {}", path.string(), problem));
+  constexpr std::size_t longest = 500;
+  throw InputError(fmt::format("router {}: {}", path.string(), one_line(problem, longest)));
 }
 
 // The number that a metadata entry holds; nullopt when there is no such entry.

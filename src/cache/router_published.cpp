@@ -19,6 +19,7 @@
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
 #include "l2c/core/torch.h"
+#include "l2c/core/words.h"
 #include "l2c/io/torch_checkpoint.h"
 
 namespace l2c {
@@ -31,7 +32,8 @@ constexpr std::string_view row_suffix = ".prob";
 constexpr std::int64_t most_logits = 1'000'000;
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& problem) {
-  throw InputError(fmt::format("router {}: {}", path.string(), problem));
+  constexpr std::size_t longest = 500;
+  throw InputError(fmt::format("router {}: {}", path.string(), one_line(problem, longest)));
 }
 
 // The row number of the key '<i>.prob'.

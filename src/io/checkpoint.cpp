@@ -13,6 +13,7 @@
 
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
+#include "l2c/core/words.h"
 #include "l2c/io/sharded.h"
 #include "l2c/io/torch_checkpoint.h"
 #include "torch_format.h"
@@ -21,13 +22,15 @@ namespace l2c::io {
 
 namespace {
 
+constexpr std::size_t longest_shown = 100;
+
 // The first keys of a dict, for messages.
 std::string describe(const PickleDict& dict) {
   constexpr std::size_t kShown = 8;
   std::vector<std::string> keys;
   for (const auto& [key, value] : dict) {
     if (keys.size() == kShown) return fmt::format("{}, ...", fmt::join(keys, ", "));
-    if (const std::string* text = key->text()) keys.push_back(text->substr(0, 60));
+    if (const std::string* text = key->text()) keys.push_back(one_line(*text, 60));
   }
   return keys.empty() ? "nothing" : fmt::format("{}", fmt::join(keys, ", "));
 }
@@ -107,9 +110,11 @@ TensorMap collect(const std::filesystem::path& path, const Section& section) {
       throw InputError(fmt::format(
           "'{}': its tensor '{}' is sparse, quantized or of another kind that is not read ({}): "
           "make it a plain one (.to_dense(), .dequantize()) and save it again",
-          path.string(), *name, std::get<PickleObject>(value->value).type));
+          path.string(), one_line(*name, longest_shown),
+          one_line(std::get<PickleObject>(value->value).type, longest_shown)));
     } else if (name != nullptr) {
-      log::info(fmt::format("'{}': '{}' is not a tensor and was left out", path.string(), *name));
+      log::info(fmt::format("'{}': '{}' is not a tensor and was left out", path.string(),
+                            one_line(*name, longest_shown)));
     }
   }
   if (tensors.empty()) {
@@ -144,7 +149,7 @@ Checkpoint open_torch(const std::shared_ptr<const MappedFile>& file, Weights wei
       "'{}' is a training checkpoint at step {}, which the training goes on from: its result, "
       "which "
       "can be used, is '{}'",
-      path.string(), file.metadata().at("step"),
+      path.string(), one_line(file.metadata().at("step"), longest_shown),
       (path.parent_path() / (model ? "model.safetensors" : "router.safetensors")).string()));
 }
 

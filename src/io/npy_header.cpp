@@ -12,6 +12,7 @@
 
 #include "byte_size.h"
 #include "l2c/core/error.h"
+#include "l2c/core/words.h"
 
 namespace l2c::io {
 
@@ -19,6 +20,7 @@ namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr std::size_t kAlignment = 64;
+constexpr std::size_t longest_remark = 300;
 
 struct Kind {
   std::string_view text;  // without the byte order
@@ -51,7 +53,7 @@ class Parser {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw InputError(fmt::format("{}: {}", where_, what));
+    throw InputError(fmt::format("{}: {}", where_, one_line(what, longest_remark)));
   }
   [[noreturn]] void fail_syntax() const {
     fail(fmt::format("its header is no .npy header near '{}': the file is damaged",
@@ -144,7 +146,9 @@ class Parser {
 std::uint64_t NpyHeader::data_size(const std::string& where) const {
   const auto bytes = byte_size(shape, c10::elementSize(dtype));
   if (bytes) return *bytes;
-  throw InputError(fmt::format("{}: its shape ({}) is impossible", where, fmt::join(shape, ", ")));
+  const auto sizes = fmt::format("{}", fmt::join(shape, ", "));
+  throw InputError(
+      fmt::format("{}: its shape ({}) is impossible", where, one_line(sizes, longest_remark)));
 }
 
 NpyHeader parse_npy_header(std::span<const std::byte> bytes, const std::string& where) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "l2c/core/error.h"
+#include "l2c/core/words.h"
 #include "npy_header.h"
 #include "zip.h"
 
@@ -16,6 +17,7 @@ namespace l2c::io {
 namespace {
 
 constexpr std::string_view kEnding = ".npy";
+constexpr std::size_t longest_shown = 100;
 
 // Reads `bytes`, whose owner is kept; copied where the type's alignment asks for it.
 at::Tensor make_tensor(std::span<const std::byte> bytes, const std::string& where,
@@ -24,8 +26,9 @@ at::Tensor make_tensor(std::span<const std::byte> bytes, const std::string& wher
   const auto data = bytes.subspan(header.size);
   const auto wanted = header.data_size(where);
   if (data.size() != wanted) {
+    const auto shape = fmt::format("{}", fmt::join(header.shape, ", "));
     throw InputError(fmt::format("{}: its shape ({}) needs {} bytes, it has {}", where,
-                                 fmt::join(header.shape, ", "), wanted, data.size()));
+                                 one_line(shape, longest_shown), wanted, data.size()));
   }
   if (wanted == 0) return at::empty(header.shape, header.dtype);
   if (reinterpret_cast<std::uintptr_t>(data.data()) % c10::elementSize(header.dtype) != 0) {
@@ -62,10 +65,11 @@ bool NpzFile::contains(std::string_view name) const {
 }
 
 at::Tensor NpzFile::tensor(const std::string& name) const {
-  const auto where = fmt::format("'{}', array '{}'", path().string(), name);
+  const auto where =
+      fmt::format("'{}', array '{}'", path().string(), one_line(name, longest_shown));
   if (!contains(name)) {
     throw InputError(fmt::format("'{}' has no array '{}'; it has {}", path().string(), name,
-                                 fmt::join(names_, ", ")));
+                                 one_line(fmt::format("{}", fmt::join(names_, ", ")), 1000)));
   }
   const auto entry = fmt::format("{}{}", name, kEnding);
   const auto* found = archive_->find(entry);

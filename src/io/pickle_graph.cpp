@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "l2c/core/error.h"
+#include "l2c/core/words.h"
 #include "pickle.h"
 
 namespace l2c::io::pickle {
@@ -33,7 +34,9 @@ std::uint64_t content_size(const Node& node) {
 }  // namespace
 
 void Graph::fail(const std::string& what) const {
-  throw InputError(fmt::format("'{}': cannot read its pickled part: {}", file_, what));
+  constexpr std::size_t longest = 500;
+  throw InputError(
+      fmt::format("'{}': cannot read its pickled part: {}", file_, one_line(what, longest)));
 }
 
 NodeId Graph::add(Node node) {

@@ -13,6 +13,7 @@
 
 #include "byte_size.h"
 #include "l2c/core/error.h"
+#include "l2c/core/words.h"
 #include "safetensors_header.h"
 
 namespace l2c::io {
@@ -23,9 +24,11 @@ static_assert(std::endian::native == std::endian::little, "the files are read in
 
 constexpr std::size_t kSizeBytes = 8;  // the header's size, a little-endian u64
 
+constexpr std::size_t longest_remark = 500;
+
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& what) {
   throw InputError(fmt::format("'{}' is no valid safetensors file: {}; download or export it again",
-                               path.string(), what));
+                               path.string(), one_line(what, longest_remark)));
 }
 
 // The header's text, its size checked against the file's.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "l2c/core/error.h"
+#include "l2c/core/words.h"
 
 namespace l2c::io {
 
@@ -72,8 +73,10 @@ class HeaderReader : public nlohmann::json_sax<json> {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw InputError(fmt::format(
-        "'{}' is no valid safetensors file: {}; download or export it again", file_, what));
+    constexpr std::size_t longest = 500;
+    throw InputError(
+        fmt::format("'{}' is no valid safetensors file: {}; download or export it again", file_,
+                    one_line(what, longest)));
   }
   void count(std::size_t number, std::size_t most, const char* what) const {
     if (number >= most) fail(fmt::format("it has more than {} {}", most, what));

@@ -39,8 +39,12 @@ Json parse_index(const fs::path& index) {
 
 // Letters of a file's name only: no folder, no way up, nothing that a terminal would act on.
 bool is_file_name(const std::string& name) {
-  const auto is_bad = [](char c) { return c == '/' || c == '\\' || (c >= 0 && c < ' '); };
-  return !name.empty() && name != "." && name != ".." && std::ranges::none_of(name, is_bad);
+  const auto is_bad = [](char c) {
+    return c == '/' || c == '\\' || (c >= 0 && c < ' ') || c == 127;
+  };
+  constexpr std::size_t longest = 255;  // of most file systems
+  return !name.empty() && name.size() <= longest && name != "." && name != ".." &&
+         std::ranges::none_of(name, is_bad);
 }
 
 ShardMap read_map(const fs::path& index) {

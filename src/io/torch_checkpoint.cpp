@@ -16,6 +16,7 @@
 
 #include "allowance.h"
 #include "l2c/core/error.h"
+#include "l2c/core/words.h"
 #include "pickle.h"
 #include "torch_format.h"
 #include "zip.h"
@@ -25,6 +26,7 @@ namespace l2c::io {
 namespace {
 
 constexpr std::size_t kWidestElement = 16;
+constexpr std::size_t longest_shown = 100;
 // In bytes: what an entry of an archive takes while the file is read.
 constexpr std::uint64_t kEntryCharge = 256;
 
@@ -48,7 +50,7 @@ std::string find_prefix(const ZipArchive& archive) {
     throw InputError(fmt::format(
         "'{}' holds {} files of torch.save in one archive ('{}data.pkl', '{}data.pkl'): unpack it "
         "and pack each folder by itself (zip -0 -r)",
-        path, found.size(), found[0], found[1]));
+        path, found.size(), one_line(found[0], longest_shown), one_line(found[1], longest_shown)));
   }
   return found.front();
 }
@@ -90,7 +92,7 @@ void Records::check_byte_order() {
   throw InputError(fmt::format(
       "'{}' has the byte order '{}', only 'little' can be read; load it and save it again with "
       "PyTorch on a little-endian machine (x86, ARM)",
-      archive_.file()->path().string(), order.substr(0, 16)));
+      archive_.file()->path().string(), one_line(order, 16)));
 }
 
 std::span<const std::byte> Records::read(const std::string& name) {
@@ -106,10 +108,11 @@ at::Tensor Records::storage(const pickle::Storage& storage) {
   const std::uint64_t size = storage.size();
   // A stored one may be longer; a compressed one is unpacked to just what was announced.
   if (entry.size < size || (!entry.stored() && entry.size != size)) {
-    throw InputError(fmt::format(
-        "'{}': storage '{}' should hold {} elements of {} bytes, but has {} bytes; "
-        "download the file again",
-        archive_.file()->path().string(), storage.key, storage.count, storage.item, entry.size));
+    throw InputError(
+        fmt::format("'{}': storage '{}' should hold {} elements of {} bytes, but has {} bytes; "
+                    "download the file again",
+                    archive_.file()->path().string(), one_line(storage.key, longest_shown),
+                    storage.count, storage.item, entry.size));
   }
   if (entry.stored()) {
     const auto data = archive_.bytes(name).first(size);

@@ -13,6 +13,7 @@
 
 #include "allowance.h"
 #include "l2c/core/error.h"
+#include "l2c/core/words.h"
 #include "pickle.h"
 #include "torch_format.h"
 
@@ -74,10 +75,11 @@ PicklePtr LegacyFile::read() {
 }
 
 void LegacyFile::fail(const std::string& what) const {
+  constexpr std::size_t longest = 500;
   throw InputError(fmt::format(
       "'{}' is a damaged or truncated file of torch.save (the format before PyTorch 1.6): {}; "
       "download it again",
-      file_->path().string(), what));
+      file_->path().string(), one_line(what, longest)));
 }
 
 void LegacyFile::check_version(pickle::NodeId id) const {

@@ -7,6 +7,7 @@
 
 #include "inflate.h"
 #include "l2c/core/error.h"
+#include "l2c/core/words.h"
 
 namespace l2c::io {
 
@@ -18,6 +19,10 @@ constexpr std::uint16_t kDeflated = 8;
 
 // More than deflate can make of one byte (its limit is 1032).
 constexpr std::uint64_t kMostGrowth = 1040;
+
+// Names can be 65,535 bytes long, and hold what a terminal would act on.
+constexpr std::size_t longest_shown = 100;
+constexpr std::size_t longest_remark = 500;
 
 }  // namespace
 
@@ -34,7 +39,7 @@ bool ZipArchive::recognises(std::span<const std::byte> bytes) noexcept {
 
 void ZipArchive::fail(const std::string& what) const {
   throw InputError(fmt::format("'{}' is a damaged or truncated zip file: {}; download it again",
-                               file_->path().string(), what));
+                               file_->path().string(), one_line(what, longest_remark)));
 }
 
 void ZipArchive::fail_beyond(std::uint64_t offset) const {
@@ -60,7 +65,7 @@ const ZipArchive::Entry& ZipArchive::readable(const std::string& name) const {
     throw InputError(fmt::format(
         "'{}': its entry '{}' is {}, only stored and deflated entries are read: unpack the archive "
         "and pack it again without {} (zip -0)",
-        file_->path().string(), name,
+        file_->path().string(), one_line(name, longest_shown),
         entry->encrypted ? "encrypted" : fmt::format("packed with method {}", entry->method),
         entry->encrypted ? "a password" : "compression"));
   }

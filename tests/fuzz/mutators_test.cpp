@@ -40,8 +40,9 @@ std::string torch_zip() {
 
 TEST(Mutators, AChangedArchiveIsSoundAgain) {
   int changed = 0;
-  for (const auto& archive : {torch_zip(), test::make_deflated_zip({{"a/data.pkl", "\x80\x02Xweight"},
-                                                                    {"a/data/0", "weight"}})}) {
+  for (const auto& archive :
+       {torch_zip(),
+        test::make_deflated_zip({{"a/data.pkl", "\x80\x02Xweight"}, {"a/data/0", "weight"}})}) {
     for (unsigned seed = 0; seed < 100; ++seed) {
       Random random(seed);
       const std::string bytes = mutated_zip(archive, most, random, renamed);

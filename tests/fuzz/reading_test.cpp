@@ -49,6 +49,9 @@ TEST(FuzzReading, OnlyAGoodInputErrorIsAnAnswer) {
               accepted("f.pt", [] { throw InputError("'f.pt' " + std::string(2000, 'x')); });
             }),
             "an error's message is too long to be read");
+  EXPECT_EQ(message_of<std::logic_error>(
+                [] { accepted("f.pt", [] { throw InputError("'f.pt' has \x1b[2J"); }); }),
+            "an error's message would steer a terminal");
 }
 
 TEST(FuzzReading, OtherExceptionsPass) {

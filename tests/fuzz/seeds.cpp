@@ -22,10 +22,9 @@ std::string contents(const std::vector<std::uint8_t>& bytes) {
 
 std::string all_types() {
   io::TensorMap tensors;
-  for (const auto type :
-       {at::kFloat, at::kHalf, at::kBFloat16, at::kDouble, at::kLong, at::kInt, at::kShort, at::kChar,
-        at::kByte, at::kBool, at::kUInt16, at::kUInt32, at::kUInt64, at::kFloat8_e4m3fn,
-        at::kFloat8_e5m2}) {
+  for (const auto type : {at::kFloat, at::kHalf, at::kBFloat16, at::kDouble, at::kLong, at::kInt,
+                          at::kShort, at::kChar, at::kByte, at::kBool, at::kUInt16, at::kUInt32,
+                          at::kUInt64, at::kFloat8_e4m3fn, at::kFloat8_e5m2}) {
     tensors[c10::toString(type)] = at::zeros({2, 1}, type);
   }
   tensors["scalar"] = at::zeros({});
@@ -70,17 +69,18 @@ std::string published_router(bool bare, bool legacy) {
   const std::string arguments = "}(" + pickle_text("model") + pickle_text("DiT-S/2") +
                                 pickle_text("num_sampling_steps") + "K\x02" + pickle_text("l1") +
                                 "G" + std::string(8, '\0') + "u";
-  const std::string program =
-      bare ? "\x80\x02" + rows + "."
-           : "\x80\x02}(" + pickle_text("routers") + rows + pickle_text("args") +
-                 "cargparse\nNamespace\n)\x81" + arguments + "bu.";
+  const std::string program = bare ? "\x80\x02" + rows + "."
+                                   : "\x80\x02}(" + pickle_text("routers") + rows +
+                                         pickle_text("args") + "cargparse\nNamespace\n)\x81" +
+                                         arguments + "bu.";
   return legacy ? make_legacy(program, storages) : make_torch_zip(program, storages);
 }
 
 std::string checkpoint(bool deflated_too) {
   const std::string state =
       "}(" + pickle_text("w") + pickle_tensor({.count = 4, .sizes = {2, 2}, .strides = {2, 1}}) +
-      pickle_text("t") + pickle_tensor({.count = 4, .offset = 1, .sizes = {3}, .strides = {0}}) + "u";
+      pickle_text("t") + pickle_tensor({.count = 4, .offset = 1, .sizes = {3}, .strides = {0}}) +
+      "u";
   const std::string program = "\x80\x02}(" + pickle_text("model") + state + pickle_text("ema") +
                               state + pickle_text("args") + "N" + "u.";
   if (!deflated_too) return make_torch_zip(program, {{.count = 4, .bytes = std::string(16, '\1')}});
@@ -89,10 +89,11 @@ std::string checkpoint(bool deflated_too) {
 }
 
 std::string picture(int channels, bool text) {
-  const io::Bitmap bitmap{.width = 3,
-                          .height = 2,
-                          .channels = channels,
-                          .pixels = std::vector<std::uint8_t>(6 * static_cast<std::size_t>(channels), 9)};
+  const io::Bitmap bitmap{
+      .width = 3,
+      .height = 2,
+      .channels = channels,
+      .pixels = std::vector<std::uint8_t>(6 * static_cast<std::size_t>(channels), 9)};
   const auto png = io::encode_png(bitmap);
   return contents(text ? io::with_png_text(png, "l2c", R"({"seed": 1})") : png);
 }
@@ -126,7 +127,8 @@ std::vector<Seed> seeds() {
           {"router-legacy.pt", published_router(false, true)},
           {"checkpoint.pt", checkpoint(false)},
           {"checkpoint-deflated.pt", checkpoint(true)},
-          {"weights-legacy.pt", make_legacy({{"w", at::ones({2, 2})}, {"n", at::zeros({}, at::kLong)}})},
+          {"weights-legacy.pt",
+           make_legacy({{"w", at::ones({2, 2})}, {"n", at::zeros({}, at::kLong)}})},
           {"arrays.npz", arrays()},
           {"gray.png", picture(1, false)},
           {"colour.png", picture(3, true)},
