@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "l2c/core/error.h"
 #include "l2c/io/safetensors.h"
@@ -13,10 +15,23 @@
 
 namespace l2c {
 
+namespace {
+
+// Whether a tensor of that shape has so many values.
+bool hold(std::span<const std::int64_t> shape, std::size_t values) {
+  double product = 1;  // exact as far as there can be values
+  for (const std::int64_t size : shape) {
+    if (size < 0) return false;
+    product *= static_cast<double>(size);
+  }
+  return product == static_cast<double>(values);
+}
+
+}  // namespace
+
 at::Tensor to_tensor(const Latents& latents) {
   const auto& s = latents.shape;
-  if (std::any_of(s.begin(), s.end(), [](std::int64_t n) { return n < 0; }) ||
-      s[0] * s[1] * s[2] * s[3] != static_cast<std::int64_t>(latents.values.size())) {
+  if (!hold(s, latents.values.size())) {
     throw InputError(fmt::format("latents of shape [{}] cannot have {} values", fmt::join(s, ", "),
                                  latents.values.size()));
   }
@@ -41,8 +56,7 @@ Latents to_latents(const at::Tensor& tensor) {
 
 at::Tensor to_tensor(const io::Bitmap& bitmap) {
   const std::array<std::int64_t, 3> shape{bitmap.height, bitmap.width, bitmap.channels};
-  if (std::any_of(shape.begin(), shape.end(), [](std::int64_t n) { return n < 0; }) ||
-      shape[0] * shape[1] * shape[2] != static_cast<std::int64_t>(bitmap.pixels.size())) {
+  if (!hold(shape, bitmap.pixels.size())) {
     throw InputError(fmt::format("a picture of [{}] cannot have {} values", fmt::join(shape, ", "),
                                  bitmap.pixels.size()));
   }
