@@ -11,10 +11,24 @@
 
 namespace l2c {
 
+namespace {
+
+// Whether the sizes' product is `count`. The product itself may be more than 64 bits hold.
+bool have_count(const std::array<std::int64_t, 4>& sizes, std::size_t count) {
+  if (std::ranges::any_of(sizes, [](std::int64_t n) { return n < 0; })) return false;
+  if (std::ranges::any_of(sizes, [](std::int64_t n) { return n == 0; })) return count == 0;
+  for (const std::int64_t n : sizes) {
+    if (count % static_cast<std::size_t>(n) != 0) return false;
+    count /= static_cast<std::size_t>(n);
+  }
+  return count == 1;
+}
+
+}  // namespace
+
 at::Tensor to_tensor(const Latents& latents) {
   const auto& s = latents.shape;
-  if (std::any_of(s.begin(), s.end(), [](std::int64_t n) { return n < 0; }) ||
-      s[0] * s[1] * s[2] * s[3] != static_cast<std::int64_t>(latents.values.size())) {
+  if (!have_count(s, latents.values.size())) {
     throw InputError(fmt::format("latents of shape [{}] cannot have {} values", fmt::join(s, ", "),
                                  latents.values.size()));
   }
