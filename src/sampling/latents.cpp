@@ -17,21 +17,22 @@ namespace l2c {
 
 namespace {
 
-// Whether a tensor of that shape has so many values.
-bool hold(std::span<const std::int64_t> shape, std::size_t values) {
-  double product = 1;  // exact as far as there can be values
-  for (const std::int64_t size : shape) {
-    if (size < 0) return false;
-    product *= static_cast<double>(size);
+// Whether the sizes' product is `count`. The product itself may be more than 64 bits hold.
+bool have_count(std::span<const std::int64_t> sizes, std::size_t count) {
+  if (std::ranges::any_of(sizes, [](std::int64_t n) { return n < 0; })) return false;
+  if (std::ranges::any_of(sizes, [](std::int64_t n) { return n == 0; })) return count == 0;
+  for (const std::int64_t n : sizes) {
+    if (count % static_cast<std::size_t>(n) != 0) return false;
+    count /= static_cast<std::size_t>(n);
   }
-  return product == static_cast<double>(values);
+  return count == 1;
 }
 
 }  // namespace
 
 at::Tensor to_tensor(const Latents& latents) {
   const auto& s = latents.shape;
-  if (!hold(s, latents.values.size())) {
+  if (!have_count(s, latents.values.size())) {
     throw InputError(fmt::format("latents of shape [{}] cannot have {} values", fmt::join(s, ", "),
                                  latents.values.size()));
   }
@@ -56,7 +57,7 @@ Latents to_latents(const at::Tensor& tensor) {
 
 at::Tensor to_tensor(const io::Bitmap& bitmap) {
   const std::array<std::int64_t, 3> shape{bitmap.height, bitmap.width, bitmap.channels};
-  if (!hold(shape, bitmap.pixels.size())) {
+  if (!have_count(shape, bitmap.pixels.size())) {
     throw InputError(fmt::format("a picture of [{}] cannot have {} values", fmt::join(shape, ", "),
                                  bitmap.pixels.size()));
   }
