@@ -25,10 +25,6 @@ l2c::DenoiseResult sample(const l2c::Denoiser& model, const at::Tensor& noise,
   return result;
 }
 
-at::Tensor to_tensor(l2c::Latents latents) {
-  return at::from_blob(latents.values.data(), latents.shape, at::kFloat).clone();
-}
-
 }  // namespace
 
 int main() try {
@@ -47,7 +43,7 @@ int main() try {
   request.seed = 7;
   request.guidance = 1.5;
   request.cache = std::make_shared<l2c::EveryN>(2);
-  const at::Tensor latents = to_tensor(pipeline.sample(request).latents);
+  const at::Tensor latents = l2c::to_tensor(pipeline.sample(request).latents);
   return at::equal(own.latents, latents) ? 0 : 1;
 } catch (const l2c::Error& error) {
   std::cerr << error.what() << "\n";
