@@ -102,6 +102,7 @@ asan: deps ## build and test with AddressSanitizer and UndefinedBehaviorSanitize
 
 .PHONY: fuzz
 fuzz: deps ## fuzz the file readers, FUZZ_SECONDS each (needs clang with libFuzzer)
+	@command -v clang++ >/dev/null || { echo "make fuzz needs clang++ with libFuzzer (Debian: clang libclang-rt-dev)" >&2; exit 1; }
 	@scripts/configure.sh fuzz
 	@echo "building the fuzzers in build/fuzz, $(JOBS) at once"
 	@cmake --build build/fuzz -j $(JOBS) --target fuzzers

@@ -24,6 +24,7 @@ CRASHES = BUILD / "crashes"
 TARGETS = re.search(r"set\(L2C_FUZZ_TARGETS (.*)\)", (ROOT / "fuzz/sources.cmake").read_text()).group(1).split()
 LONGEST_INPUT = 8192
 LARGEST_SEED = 8192
+LARGEST_COMMITTED = 2048  # of several hundred files
 MOST_FINDINGS = 10  # of one target in one run
 
 # docs/formats.md: a reader takes at most four times the file's size and 64 MB. What one piece may take is a
@@ -147,6 +148,8 @@ def seeds(_):
     for module in ("fuzz", "io", "cache", "models"):
         (raw / module).mkdir(parents=True)
         program = ROOT / f"build/dev/tests/{module}/test_{module}"
+        if not program.is_file():
+            sys.exit(f"{program} is not there: build it with cmake --build build/dev --target test_{module}")
         subprocess.run([program, "--gtest_filter=Hostile*:Seeds.*", "--gtest_brief=1"], check=True,
                        env=os.environ | {"L2C_KEEP_FILES": str(raw / module)}, stdout=subprocess.DEVNULL)  # fmt: skip
     for file in sorted(raw.rglob("*")) + [p for p in sorted((ROOT / "tests/data").rglob("*")) if is_seed(p)]:
@@ -182,16 +185,27 @@ def targets_of(file):
     return kinds or ["torch_zip"]
 
 
+def small_files(target):
+    """A folder with copies of all inputs known that are small enough to be committed."""
+    folder = BUILD / "small" / target
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for known in (BUILD / "seeds" / target, CORPUS / target, BUILD / "corpus" / target):
+        for file in known.glob("*"):
+            if file.stat().st_size <= LARGEST_COMMITTED:
+                shutil.copy(file, folder / f"{known.parent.name}-{file.name}")
+    return folder
+
+
 def merge(options):
     for target in options.targets:
         new = BUILD / "merged" / target
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
-        known = [BUILD / "seeds" / target, CORPUS / target, BUILD / "corpus" / target]
+        known = small_files(target)
         (CORPUS / target).mkdir(parents=True, exist_ok=True)
         # Whether an edge was passed counts, not how often: a corpus to commit, not one to search with.
-        code = call(target, ["-merge=1", "-use_counters=0", *LIMITS, str(new), *(str(p) for p in known if p.is_dir())],
-                    BUILD / "merge.log")  # fmt: skip
+        code = call(target, ["-merge=1", "-use_counters=0", *LIMITS, str(new), str(known)], BUILD / "merge.log")
         if code != 0:
             sys.exit(f"merging {target} failed: see {BUILD / 'merge.log'}")
         shutil.rmtree(CORPUS / target)

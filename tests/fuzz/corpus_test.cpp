@@ -57,7 +57,7 @@ TEST_P(Corpus, FindingsStayFixed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Corpus, testing::ValuesIn(targets().begin(), targets().end()),
-                         [](const auto& target) { return std::string(target.param.name); });
+                         [](const auto& each) { return std::string(each.param.name); });
 
 TEST(CorpusFolder, HasATargetForEveryFolderAndStaysSmall) {
   std::set<std::string> names;

@@ -107,7 +107,7 @@ TEST(Mutators, NothingIsEverTooLong) {
 
 TEST(Mutators, DamagedArchivesAreLeftAlone) {
   const std::string archive = torch_zip();
-  for (std::size_t size = 0; size < archive.size(); ++size) {
+  for (std::size_t size = 0; size + 2 < archive.size(); ++size) {  // but for the comment's length
     Random random(1);
     EXPECT_EQ(mutated_zip(archive.substr(0, size), most, random, renamed), "") << size;
   }
