@@ -31,6 +31,8 @@ std::shared_ptr<const CachePolicy> recalled(std::shared_ptr<const CachePolicy> p
 
 // `policy` as parse_policy_spec() takes it, with the recall, if any, at its end.
 void make_policy(Cache& cache, const std::string& policy, const std::string& recall) {
+  // Its own mistakes before those of the whole text.
+  if (!recall.empty()) (void)parse_recall(recall);
   cache.text = recall.empty() ? policy : fmt::format("{}+{}", policy, recall);
   auto spec = parse_policy_spec(cache.text);
   if (spec.steps) {
