@@ -93,8 +93,7 @@ TEST(ReadPng, RefusesOtherAndDamagedFiles) {
   EXPECT_THAT([&] { read_png(path); }, ThrowsMessage<InputError>(HasSubstr(path.string())));
   write_png(path, pattern(40, 40, 3));
   write_bytes(path, read_bytes(path).substr(0, 100));
-  EXPECT_THAT([&] { read_png(path); },
-              ThrowsMessage<InputError>(HasSubstr("is cut short")));
+  EXPECT_THAT([&] { read_png(path); }, ThrowsMessage<InputError>(HasSubstr("is cut short")));
   EXPECT_THAT([&] { read_png(path.parent_path()); },
               ThrowsMessage<InputError>(HasSubstr("it is a directory")));
 }
