@@ -4,6 +4,7 @@
 #   L2C_DEPS_DIR=DIR  where LibTorch is kept (default: ~/.cache/l2c, shared by all checkouts)
 #   LibTorch_ROOT=DIR a LibTorch >= 2.8 of your own instead
 #   COMPARE=ARGS      what both parts of make compare take: --dtypes, --rounds, --seconds, --isa-limit, --python
+#   SOAK=ARGS         what make soak takes: --runs, --threads, --seed, --dtype, --pool-threads
 #   FUZZ_SECONDS=N    how long make fuzz fuzzes each reader (default: 60)
 #   PREFIX=DIR        where `make install` puts l2c (default: /usr/local)
 SHELL := /bin/bash
@@ -82,6 +83,11 @@ compare: configure ## time l2c against PyTorch and Diffusers on this machine (2.
 	@cmake --build $(BUILD) -j $(JOBS) --target bench_forward bench_sampling
 	@python3 benchmarks/compare/run.py --l2c "$(BUILD)/benchmarks/bench_forward" $(COMPARE) --out out/compare.json
 	@python3 benchmarks/compare/sampling.py --l2c "$(BUILD)/benchmarks/bench_sampling" $(COMPARE) --out out/compare-sampling.json
+
+.PHONY: soak
+soak: configure ## 1,000 mixed runs over 8 threads, half of them cancelled: same bits, no growth (minutes)
+	@cmake --build $(BUILD) -j $(JOBS) --target l2c_soak
+	@mkdir -p out && "$(BUILD)/tests/soak/l2c_soak" --runs 1000 --threads 8 --out out/soak.json $(SOAK)
 
 .PHONY: format
 format: deps ## format the C++ files with the pinned clang-format

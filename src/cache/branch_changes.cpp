@@ -131,6 +131,7 @@ SmoothCache::Schedule BranchChanges::smooth_cache(double threshold) const {
 std::unique_ptr<CacheRun> MeasureChanges::start(const RunShape& shape, CacheStore&,
                                                 const Recall*) const {
   check_measured("the changes", changes_.evaluations(), changes_.units(), shape);
+  check_measurable("the changes", shape);
   return std::make_unique<MeasuringRun>(changes_, adding_);
 }
 

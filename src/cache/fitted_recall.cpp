@@ -117,6 +117,7 @@ std::vector<double> FittedRecall::weights(int unit, std::span<const Moment> know
 std::unique_ptr<CacheRun> MeasureProducts::start(const RunShape& shape, CacheStore&,
                                                  const Recall*) const {
   check_measured("the products", products_.evaluations(), products_.units(), shape);
+  check_measurable("the products", shape);
   return std::make_unique<ProductsRun>(products_, adding_);
 }
 

@@ -2,9 +2,21 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "l2c/core/error.h"
 
 namespace l2c {
+
+void check_measurable(const std::string& what, const RunShape& shape) {
+  const auto& all = shape.evaluations;
+  if (std::none_of(all.begin(), all.end(), [](const Evaluation& e) { return e.starts_anew; })) {
+    return;
+  }
+  throw InputError(fmt::format(
+      "{} are measured on runs that are guided throughout or not at all: give no guidance range",
+      what));
+}
 
 void check_measured(const std::string& what, int evaluations, int units, const RunShape& shape) {
   const auto run = static_cast<int>(shape.evaluations.size());

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -146,8 +145,7 @@ bool Router::recognises(const std::filesystem::path& path) {
   return false;
 }
 
-void Router::save(const std::filesystem::path& path,
-                  const std::map<std::string, std::string>& notes) const {
+void Router::save(const std::filesystem::path& path) const {
   const bool plain = info_.group == 2 && info_.recall.empty();
   io::Metadata metadata = {{"format", format_name},
                            {"version", plain ? plain_version : version_with_rule},
@@ -166,7 +164,6 @@ void Router::save(const std::filesystem::path& path,
   if (info_.lambda) add("lambda", fmt::format("{}", *info_.lambda));
   const at::Tensor logits = at::empty({rows_, units_}, at::kFloat);
   std::copy(logits_.begin(), logits_.end(), logits.mutable_data_ptr<float>());
-  metadata.insert(notes.begin(), notes.end());
   io::write_safetensors(path, {{"logits", logits}}, metadata);
 }
 

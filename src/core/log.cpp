@@ -35,6 +35,7 @@ class HandlerSink final : public spdlog::sinks::base_sink<std::mutex> {
 };
 
 struct Log {
+  std::mutex changing;  // handler and level together
   std::shared_ptr<HandlerSink> sink = std::make_shared<HandlerSink>();
   spdlog::logger logger{"l2c", sink};
   Log() {
@@ -63,6 +64,7 @@ void send(spdlog::level::level_enum level, std::string_view message) {
 
 void set_log_handler(LogHandler handler, LogLevel least) {
   Log& log = the_log();
+  const std::scoped_lock lock(log.changing);
   const auto level = handler ? level_of(least) : spdlog::level::off;
   log.sink->replace(std::move(handler));
   log.logger.set_level(level);

@@ -28,19 +28,15 @@ int images_of(const Request& request) {
   return static_cast<int>(request.labels.size()) * request.per_class;
 }
 
-// Rows of the model's batch: guidance doubles them.
+// Rows of the model's batch where it is largest: guidance doubles them.
 double samples_of(const Request& request) {
   return images_of(request) * (request.guidance == 1 ? 1.0 : 2.0);
 }
 
-// Over all the model's calls of a run.
-double samples_of_run(const Request& request) {
-  double rows = 0;
-  for (const auto& evaluation : plan_shape(1, request.spacing, request.steps, "").evaluations) {
-    const bool guided = request.guidance != 1 && request.guidance_range.contains(evaluation.time);
-    rows += guided ? 2 : 1;
-  }
-  return rows * images_of(request);
+// In the mean over the calls of a run.
+double mean_samples_of(const Request& request) {
+  const auto shape = plan_shape(1, request.spacing, request.steps, "");
+  return images_of(request) * rows_of_run(request) / static_cast<double>(shape.evaluations.size());
 }
 
 class Benchmark {
@@ -84,7 +80,8 @@ class Benchmark {
     result_.device = case_.device;
     result_.threads = build_info().threads;
     result_.batch = images_of(case_.request);
-    result_.run_gflop = 2e-9 * pipeline_.cost().total().truth * samples_of_run(case_.request);
+    result_.run_gflop = 2e-9 * pipeline_.cost().total().truth * rows_of_run(case_.request) *
+                        images_of(case_.request);
   }
 
   void measure() {
@@ -140,7 +137,7 @@ class Benchmark {
       }
       kind.runs->profile =
           run_profile(profile, process_cpu_seconds() - cpu, seconds_since(start), pipeline_.cost(),
-                      pipeline_.plan(kind.request), samples_of(kind.request));
+                      pipeline_.plan(kind.request), mean_samples_of(kind.request));
     }
   }
 

@@ -23,6 +23,7 @@ constexpr int margin = 16;
 constexpr int capital = 14;  // height of a digit
 constexpr int largest_pitch = 18;
 constexpr int smallest_pitch = 4;
+constexpr int framed_cell = 8;     // the smallest one in which a frame leaves room
 constexpr int wanted_side = 1400;  // of all cells, in pixels; cells shrink to fit
 constexpr int most_steps = 1000;
 constexpr int legend_words = 120;  // room for the names of the colours
@@ -34,14 +35,15 @@ constexpr Colour white{255, 255, 255};
 constexpr Colour black{30, 30, 30};
 constexpr Colour faint{120, 120, 120};
 constexpr Colour full_step{222, 222, 222};
+constexpr Colour frame{236, 236, 236};  // of a reused branch's cell
 
 // Of score 0 and of score 1.
 struct Shades {
   const char* name;
   Colour low, high;
 };
-constexpr std::array kinds{Shades{"attention", {255, 231, 203}, {176, 58, 0}},
-                           Shades{"MLP", {214, 230, 247}, {8, 64, 129}}};
+constexpr std::array kinds{Shades{"attention", {253, 214, 172}, {176, 58, 0}},
+                           Shades{"MLP", {187, 214, 242}, {8, 64, 129}}};
 
 Colour shade(const Shades& kind, double score) {
   Colour mixed{};
@@ -183,14 +185,21 @@ class Drawing {
               step.decides ? black : faint);
   }
 
-  // A computed branch fills its cell; of a reused one there is a small square.
+  void square(int left, int top, int size, const Colour& colour) {
+    fill(bitmap_, left + (cell_ - size) / 2, top + (cell_ - size) / 2, size, size, colour);
+  }
+
+  // A computed branch fills its cell; of a reused one there is a small square in a frame.
   void mark(int left, int top, bool computed, const Colour& colour) {
     if (computed) {
-      fill(bitmap_, left, top, cell_, cell_, colour);
+      square(left, top, cell_, colour);
       return;
     }
-    const int size = std::max(cell_ / 3, 1);
-    fill(bitmap_, left + (cell_ - size) / 2, top + (cell_ - size) / 2, size, size, colour);
+    if (cell_ >= framed_cell) {
+      square(left, top, cell_, frame);
+      square(left, top, cell_ - 2, white);
+    }
+    square(left, top, std::max(3 * cell_ / 8, 1), colour);
   }
 
   void axis() {
@@ -242,6 +251,9 @@ class Drawing {
     draw_text(bitmap_, text, top + text_height, "reused", black);
     fill(bitmap_, left, top + 2 * text_height, capital, capital, full_step);
     draw_text(bitmap_, text, top + 2 * text_height, full_words, black);
+    const int words = text + text_width("computed") + 2 * margin;
+    fill(bitmap_, words + capital / 2, top - 2, 2, capital + 4, black);
+    draw_text(bitmap_, words + capital + margin / 2, top, "the threshold", black);
     cell_ = size;
   }
 

@@ -228,6 +228,7 @@ class Work {
     request.per_class = 1;
     request.first_image = first;
     request.seeds.clear();
+    request.preview_every = 0;
     request.initial_noise.reset();
     write_shard(file_of(first), make_shard(run(request), first, settings_));
     done_ += count_from(first);

@@ -125,11 +125,11 @@ std::optional<std::string> png_text(const std::filesystem::path& path,
     auto text = after_keyword(*chunk, keyword);
     if (!text) continue;
     if (found) fail("is there twice");
-    if (chunk->data.size() > most_png_text) {
-      fail(fmt::format("has {} bytes, {} are the most", chunk->data.size(), most_png_text));
-    }
     if (checksum_of(chunk->type, chunk->data) != chunk->checksum) fail("is damaged");
     if (chunk->type == "iTXt") text = international_text(*text, fail);
+    if (text->size() > most_png_text) {
+      fail(fmt::format("has {} bytes, {} are the most", text->size(), most_png_text));
+    }
     found = std::string(*text);
   }
   return found;

@@ -40,6 +40,11 @@ io::TensorMap decoder_tensors(const io::Checkpoint& checkpoint) {
   return tensors;
 }
 
+// Beside its weights, whose shapes say the rest.
+std::string what_it_does(const AutoencoderConfig& config) {
+  return fmt::format("scaling {}, groups {}", config.scaling_factor, config.norm_num_groups);
+}
+
 }  // namespace
 
 std::shared_ptr<const Autoencoder> Autoencoder::load(const fs::path& folder, at::Device device) {
@@ -55,10 +60,13 @@ std::shared_ptr<const Autoencoder> Autoencoder::load(const fs::path& folder, at:
                 [] { return std::string("use the config.json that belongs to the file"); });
   io::TensorMap weights;
   for (const auto& [name, shape] : shapes) {
-    weights[name] = at::empty(shape, at::TensorOptions(at::kFloat).device(device));
+    weights[name] = at::empty(shape, at::kFloat);
     weights[name].copy_(stored.tensor(name));
   }
-  return std::shared_ptr<const Autoencoder>(new Autoencoder(std::move(config), std::move(weights)));
+  auto fingerprint = l2c::fingerprint(weights, what_it_does(config));
+  for (auto& [name, tensor] : weights) tensor = tensor.to(device);
+  return std::shared_ptr<const Autoencoder>(
+      new Autoencoder(std::move(config), std::move(weights), std::move(fingerprint)));
 }
 
 }  // namespace l2c

@@ -144,8 +144,7 @@ io::TensorSpecs specs_of(const WeightSource& weights, ConvertedType type) {
 std::string name_of(const fs::path& source) {
   const fs::path path = source.has_filename() ? source : source.parent_path();
   std::string name = one_line(path.filename().string(), longest_shown);
-  std::ranges::replace_if(
-      name, [](char c) { return c < 0; }, '?');
+  std::ranges::replace_if(name, [](char c) { return c < 0; }, '?');
   return name;
 }
 

@@ -72,17 +72,13 @@ void check_stop(const DenoiseJob& job, const Evaluation& evaluation) {
                               evaluation.index + 1, evaluation.count));
 }
 
-void check_range(const Guidance& guidance, const RunShape& shape) {
-  const auto& all = shape.evaluations;
-  if (!guidance.on() || std::any_of(all.begin(), all.end(), [&](const Evaluation& evaluation) {
-        return guidance.on_at(evaluation.time);
-      })) {
-    return;
-  }
+void check_range(const Guidance& guidance, const Schedule& schedule) {
+  const auto& times = schedule.timestep_map;
+  if (std::any_of(times.begin(), times.end(), [&](int t) { return guidance.on_at(t); })) return;
   throw InputError(fmt::format(
       "no timestep of the run is in the guidance range {} to {}: they go from {} to {}; widen it, "
       "or set the guidance scale to 1",
-      guidance.range.low, guidance.range.high, all.back().time, all.front().time));
+      guidance.range.low, guidance.range.high, times.front(), times.back()));
 }
 
 // The run's model calls, with the rows that each of them has.
@@ -110,8 +106,12 @@ class Caller {
   }
 
  private:
+  // Memory in blocks for so many rows is of no use to others: it goes back first.
   void start(const at::Tensor& x, bool is_guided) {
-    calls_.reset();  // its memory first
+    calls_.reset();
+    scope_.reset();
+    workspace_.reset();
+    scope_.emplace(workspace_.emplace());
     calls_.emplace(job_, with_rows(shape_, is_guided ? 2 : 1), x,
                    batch_labels(job_, labels_, is_guided));
   }
@@ -129,17 +129,22 @@ class Caller {
   const RunShape& shape_;
   const at::Tensor& labels_;
   DenoiseResult& result_;
+  std::optional<ops::Workspace> workspace_;
+  std::optional<ops::WorkspaceScope> scope_;
   std::optional<Calls> calls_;
 };
 
 }  // namespace
 
-void check_guidance(const Guidance& guidance, const DenoiserInfo& info) {
-  if (!guidance.on() || info.null_label) return;
-  throw InputError(fmt::format(
-      "{} was made without a null label (class_dropout_prob 0) and cannot be guided: set the "
-      "guidance scale to 1",
-      info.architecture));
+void check_guidance(const Guidance& guidance, const DenoiserInfo& info, const Schedule& schedule) {
+  if (!guidance.on()) return;
+  if (!info.null_label) {
+    throw InputError(fmt::format(
+        "{} was made without a null label (class_dropout_prob 0) and cannot be guided: set the "
+        "guidance scale to 1",
+        info.architecture));
+  }
+  check_range(guidance, schedule);
 }
 
 RunShape run_shape(int blocks, const Schedule& schedule, std::string sampler,
@@ -166,16 +171,13 @@ RunShape run_shape(int blocks, const Schedule& schedule, std::string sampler,
 
 DenoiseResult denoise(const DenoiseJob& job, const at::Tensor& noise, const at::Tensor& labels) {
   const DenoiserInfo& info = job.model.info();
-  check_guidance(job.guidance, info);
+  check_guidance(job.guidance, info, job.schedule);
   const RunShape shape =
       run_shape(info.blocks, job.schedule, job.sampler, info.fingerprint, job.guidance);
-  check_range(job.guidance, shape);
   DenoiseResult result;
   at::Tensor x = noise;
   {
     const c10::InferenceMode no_autograd;
-    ops::Workspace workspace;
-    const ops::WorkspaceScope scope(workspace);
     Caller call_model(job, shape, labels, result);
     FiniteCheck finite;
     for (const Evaluation& evaluation : shape.evaluations) {

@@ -10,7 +10,9 @@
 #include "l2c/core/error.h"
 #include "l2c/core/hash.h"
 #include "l2c/io/png_text.h"
+#include "l2c/ops/cpu_isa.h"
 #include "l2c/sampling/planning.h"
+#include "prepare.h"
 #include "spaced_schedule.h"
 
 namespace l2c {
@@ -36,6 +38,22 @@ Request kept(const Request& request, const RunStats& stats) {
   return kept;
 }
 
+// As far as of_image() counts on it.
+void check_images(const Request& request) {
+  const auto images = static_cast<double>(request.labels.size()) * request.per_class;
+  if (request.per_class >= 1 && request.batch_size >= 1 && images <= most_images &&
+      request.first_image >= 0 && request.first_image <= last_first_image &&
+      (request.seeds.empty() || static_cast<double>(request.seeds.size()) == images)) {
+    return;
+  }
+  throw InputError(
+      fmt::format("settings of {} labels with {} images each and {} seeds, {} at a time, from "
+                  "number {} on, are "
+                  "no request that can be run",
+                  request.labels.size(), request.per_class, request.seeds.size(),
+                  request.batch_size, request.first_image));
+}
+
 }  // namespace
 
 ImageSettings image_settings(const Pipeline& pipeline, const Request& request,
@@ -47,9 +65,10 @@ ImageSettings image_settings(const Pipeline& pipeline, const Request& request,
   settings.architecture = model.architecture;
   settings.dtype = model.dtype;
   settings.device = model.device;
-  settings.threads = build_info().threads;
-  settings.decoded = model.decodes;
+  settings.instruction_set = ops::name(ops::cpu_isa());
+  settings.vae = model.vae;
   if (request.sampler == SamplerKind::folder) settings.scheduler = model.scheduler;
+  if (request.cache) settings.cache = request.cache->name();
   settings.request = kept(request, stats);
   if (request.initial_noise) settings.initial_noise = latents_fingerprint(*request.initial_noise);
   return settings;
@@ -57,6 +76,7 @@ ImageSettings image_settings(const Pipeline& pipeline, const Request& request,
 
 ImageSettings of_image(const ImageSettings& settings, int index) {
   const Request& whole = settings.request;
+  check_images(whole);
   const auto images = static_cast<std::int64_t>(whole.labels.size()) * whole.per_class;
   if (index < 0 || index >= images) {
     throw InputError(fmt::format("image {}: the run has images 0 to {}", index, images - 1));
@@ -65,12 +85,12 @@ ImageSettings of_image(const ImageSettings& settings, int index) {
   one.compared = false;
   one.image = index;
   if (!settings.initial_noise.empty()) return one;
-  const int first = index / whole.batch_size * whole.batch_size;
-  const int end = static_cast<int>(std::min<std::int64_t>(first + whole.batch_size, images));
-  one.image = index - first;
+  const std::int64_t first = index / whole.batch_size * whole.batch_size;
+  const auto end = std::min<std::int64_t>(first + whole.batch_size, images);
+  one.image = static_cast<int>(index - first);
   one.request.labels.clear();
   one.request.per_class = 1;
-  for (int i = first; i < end; ++i) {
+  for (std::int64_t i = first; i < end; ++i) {
     one.request.labels.push_back(whole.labels[static_cast<std::size_t>(i / whole.per_class)]);
   }
   if (whole.seeds.empty()) {

@@ -21,7 +21,7 @@ using Json = nlohmann::ordered_json;
 
 // Raised when a reader of this format would misunderstand what is written.
 constexpr int format = 1;
-constexpr std::size_t longest_text = 1000;
+constexpr std::size_t longest_text = 10'000;
 
 const char* name_of(SamplerKind sampler) {
   if (sampler == SamplerKind::folder) return "folder";
@@ -55,20 +55,23 @@ void add_request(Json& json, const Request& request) {
   json["eta"] = request.eta;
   json["guidance"] = request.guidance;
   json["guidance_channels"] = name_of(request.guidance_channels);
-  json["guidance_range"] = {request.guidance_range.low, request.guidance_range.high};
+  // JSON has no infinity.
+  if (request.guidance_range != TimestepRange{}) {
+    json["guidance_range"] = {request.guidance_range.low, request.guidance_range.high};
+  }
   json["batch_size"] = request.batch_size;
 }
 
 // The values of a parsed object, each checked.
 class Fields {
  public:
-  Fields(const Json& json, const std::string& where) : json_(json), where_(where) {}
+  Fields(const nlohmann::json& json, const std::string& where) : json_(json), where_(where) {}
 
   [[nodiscard]] bool has(const char* name) const { return json_.contains(name); }
 
   // Printable ASCII: it will be shown on terminals.
   [[nodiscard]] std::string text(const char* name) const {
-    const Json& value = at(name);
+    const nlohmann::json& value = at(name);
     if (!value.is_string()) refuse(name, "has to be a text");
     auto text = value.get<std::string>();
     const bool printable = std::all_of(text.begin(), text.end(),
@@ -89,18 +92,18 @@ class Fields {
   template <typename Integer>
   [[nodiscard]] std::vector<Integer> wholes(const char* name) const {
     std::vector<Integer> values;
-    for (const Json& value : list(name)) values.push_back(whole<Integer>(name, value));
+    for (const nlohmann::json& value : list(name)) values.push_back(whole<Integer>(name, value));
     return values;
   }
 
   [[nodiscard]] std::pair<double, double> two_numbers(const char* name) const {
-    const Json& values = list(name);
+    const nlohmann::json& values = list(name);
     if (values.size() != 2) refuse(name, "has to be two numbers");
     return {number(name, values[0]), number(name, values[1])};
   }
 
   [[nodiscard]] bool flag(const char* name) const {
-    const Json& value = at(name);
+    const nlohmann::json& value = at(name);
     if (!value.is_boolean()) refuse(name, "has to be true or false");
     return value.get<bool>();
   }
@@ -110,19 +113,19 @@ class Fields {
   }
 
  private:
-  [[nodiscard]] const Json& at(const char* name) const {
+  [[nodiscard]] const nlohmann::json& at(const char* name) const {
     const auto found = json_.find(name);
     if (found == json_.end()) refuse(name, "is missing");
     return *found;
   }
 
-  [[nodiscard]] const Json& list(const char* name) const {
-    const Json& value = at(name);
+  [[nodiscard]] const nlohmann::json& list(const char* name) const {
+    const nlohmann::json& value = at(name);
     if (!value.is_array()) refuse(name, "has to be a list");
     return value;
   }
 
-  [[nodiscard]] double number(const char* name, const Json& value) const {
+  [[nodiscard]] double number(const char* name, const nlohmann::json& value) const {
     if (!value.is_number()) refuse(name, "has to be a number");
     const auto number = value.get<double>();
     if (!std::isfinite(number)) refuse(name, "has to be a finite number");
@@ -130,7 +133,7 @@ class Fields {
   }
 
   template <typename Integer>
-  [[nodiscard]] Integer whole(const char* name, const Json& value) const {
+  [[nodiscard]] Integer whole(const char* name, const nlohmann::json& value) const {
     using Limits = std::numeric_limits<Integer>;
     if (value.is_number_unsigned()) {
       const auto number = value.get<std::uint64_t>();
@@ -145,7 +148,7 @@ class Fields {
            fmt::format("has to be whole numbers from {} to {}", Limits::min(), Limits::max()));
   }
 
-  const Json& json_;
+  const nlohmann::json& json_;
   const std::string& where_;
 };
 
@@ -176,6 +179,7 @@ GuidanceChannels read_channels(const Fields& fields) {
 Request read_request(const Fields& fields) {
   Request request;
   request.labels = fields.wholes<int>("labels");
+  if (request.labels.empty()) fields.refuse("labels", "is empty");
   request.per_class = fields.whole<int>("per_class");
   if (fields.has("seeds")) {
     request.seeds = fields.wholes<std::uint64_t>("seeds");
@@ -189,8 +193,10 @@ Request read_request(const Fields& fields) {
   request.eta = fields.number("eta");
   request.guidance = fields.number("guidance");
   request.guidance_channels = read_channels(fields);
-  const auto [low, high] = fields.two_numbers("guidance_range");
-  request.guidance_range = {.low = low, .high = high};
+  if (fields.has("guidance_range")) {
+    const auto [low, high] = fields.two_numbers("guidance_range");
+    request.guidance_range = {.low = low, .high = high};
+  }
   request.batch_size = fields.whole<int>("batch_size");
   return request;
 }
@@ -204,8 +210,8 @@ std::string to_text(const ImageSettings& settings) {
             {"architecture", settings.architecture},
             {"dtype", settings.dtype},
             {"device", settings.device},
-            {"threads", settings.threads},
-            {"decoded", settings.decoded}};
+            {"instruction_set", settings.instruction_set},
+            {"vae", settings.vae}};
   add_cache(json, settings);
   if (!settings.scheduler.empty()) json["scheduler"] = settings.scheduler;
   add_request(json, settings.request);
@@ -218,7 +224,8 @@ std::string to_text(const ImageSettings& settings) {
 
 ImageSettings parse_image_settings(std::string_view text, const std::string& where) {
   io::check_json_text(text, where);
-  const auto json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  // Not in the order of the text: what keeps that looks each name up among all before it.
+  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) {
     throw InputError(fmt::format("{}: its settings are no JSON object", where));
   }
@@ -232,8 +239,8 @@ ImageSettings parse_image_settings(std::string_view text, const std::string& whe
   settings.architecture = fields.text("architecture");
   settings.dtype = fields.text("dtype");
   settings.device = fields.text("device");
-  settings.threads = fields.whole<int>("threads");
-  settings.decoded = fields.flag("decoded");
+  settings.instruction_set = fields.text("instruction_set");
+  settings.vae = fields.text("vae");
   read_cache(fields, settings);
   if (fields.has("scheduler")) settings.scheduler = fields.text("scheduler");
   settings.request = read_request(fields);

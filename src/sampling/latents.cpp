@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "l2c/core/error.h"
 #include "l2c/io/safetensors.h"
@@ -13,10 +15,24 @@
 
 namespace l2c {
 
+namespace {
+
+// Whether the sizes' product is `count`. The product itself may be more than 64 bits hold.
+bool have_count(std::span<const std::int64_t> sizes, std::size_t count) {
+  if (std::ranges::any_of(sizes, [](std::int64_t n) { return n < 0; })) return false;
+  if (std::ranges::any_of(sizes, [](std::int64_t n) { return n == 0; })) return count == 0;
+  for (const std::int64_t n : sizes) {
+    if (count % static_cast<std::size_t>(n) != 0) return false;
+    count /= static_cast<std::size_t>(n);
+  }
+  return count == 1;
+}
+
+}  // namespace
+
 at::Tensor to_tensor(const Latents& latents) {
   const auto& s = latents.shape;
-  if (std::any_of(s.begin(), s.end(), [](std::int64_t n) { return n < 0; }) ||
-      s[0] * s[1] * s[2] * s[3] != static_cast<std::int64_t>(latents.values.size())) {
+  if (!have_count(s, latents.values.size())) {
     throw InputError(fmt::format("latents of shape [{}] cannot have {} values", fmt::join(s, ", "),
                                  latents.values.size()));
   }
@@ -41,8 +57,7 @@ Latents to_latents(const at::Tensor& tensor) {
 
 at::Tensor to_tensor(const io::Bitmap& bitmap) {
   const std::array<std::int64_t, 3> shape{bitmap.height, bitmap.width, bitmap.channels};
-  if (std::any_of(shape.begin(), shape.end(), [](std::int64_t n) { return n < 0; }) ||
-      shape[0] * shape[1] * shape[2] != static_cast<std::int64_t>(bitmap.pixels.size())) {
+  if (!have_count(shape, bitmap.pixels.size())) {
     throw InputError(fmt::format("a picture of [{}] cannot have {} values", fmt::join(shape, ", "),
                                  bitmap.pixels.size()));
   }

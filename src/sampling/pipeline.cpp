@@ -93,6 +93,7 @@ ModelSummary summarize(const PipelineParts& parts) {
   if (parts.scheduler.config) summary.scheduler = describe(*parts.scheduler.config);
   if (parts.vae) {
     summary.decodes = true;
+    summary.vae = parts.vae->fingerprint();
     summary.image_size *= parts.vae->config().scale();
   }
   return summary;

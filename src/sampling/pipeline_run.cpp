@@ -112,9 +112,11 @@ class Run {
   // no part of the denoising.
   std::vector<Image> preview(const StepView& view, std::int64_t first) {
     const int every = request_.preview_every;
-    if (!progress_ || every == 0 || (view.evaluation.index + 1) % every != 0) return {};
-    const auto start = Clock::now();
+    const int done = view.evaluation.index + 1;
+    if (!progress_ || every == 0 || (done % every != 0 && done != view.evaluation.count)) return {};
+    // Waits for a GPU, which is a part of the denoising.
     const auto latents = view.pred_xstart.to(at::kCPU, at::kFloat);
+    const auto start = Clock::now();
     std::vector<Image> images;
     for (std::int64_t i = 0; i < latents.size(0); ++i) {
       images.push_back(image(latents, i, first + i));
@@ -157,12 +159,16 @@ class Run {
 
   void report(Phase phase, int reused, std::vector<Image> preview = {}) {
     if (!progress_) return;
+    const bool shows = !preview.empty();
+    const auto start = Clock::now();
     progress_({.phase = phase,
                .step = steps_done_,
                .of = steps_in_all_,
                .elapsed_seconds = seconds_since(start_),
                .reused = reused,
                .preview = std::move(preview)});
+    // Whoever shows a picture may write it to a disk.
+    if (shows) denoise_seconds_ -= seconds_since(start);
   }
 
   [[nodiscard]] RunShape shape() const {

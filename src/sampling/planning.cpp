@@ -27,4 +27,13 @@ RunShape plan_shape(int blocks, const std::string& spacing, std::optional<int> s
   return run_shape(blocks, spaced_schedule(spacing, steps), sampler);
 }
 
+double rows_of_run(const Request& request) {
+  double rows = 0;
+  for (const auto& evaluation : plan_shape(1, request.spacing, request.steps, "").evaluations) {
+    const bool guided = request.guidance != 1 && request.guidance_range.contains(evaluation.time);
+    rows += guided ? 2 : 1;
+  }
+  return rows;
+}
+
 }  // namespace l2c

@@ -1,6 +1,7 @@
 // Checking a request against a model and turning it into what the loop needs.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -12,6 +13,11 @@
 #include "l2c/sampling/request.h"
 
 namespace l2c {
+
+// All results of one request stay in memory.
+inline constexpr int most_images = 1'000'000;
+// Far from where numbers of images could overflow.
+inline constexpr std::int64_t last_first_image = std::int64_t{1} << 62;
 
 // The scheduler of the model's folder, or why there is none that can be used.
 struct FolderScheduler {

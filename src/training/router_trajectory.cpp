@@ -105,7 +105,7 @@ class Trajectory {
         labels_(labels) {
     options.recall->check(shape_);
     if (!guidance().on()) return;
-    check_guidance(guidance(), model.info());
+    check_guidance(guidance(), model.info(), schedule);
     labels_ = at::cat({labels, at::full_like(labels, *model.info().null_label)});
   }
 

@@ -67,7 +67,7 @@ at::Tensor full_output(const PlacementRuns& runs, int row, const at::Tensor& x) 
     const at::Tensor t = at::full({rows.size(0)}, time, labels.options());
     return runs.model.forward(rows, t, labels, runner).to(at::kFloat);
   };
-  if (!runs.guidance.on()) return output(x, runs.labels);
+  if (!runs.guidance.on_at(time)) return output(x, runs.labels);
   const at::Tensor null = at::full_like(runs.labels, *runs.model.info().null_label);
   return guide(output(at::cat({x, x}), at::cat({runs.labels, null})), runs.guidance.scale,
                runs.guidance.channels);
@@ -198,8 +198,8 @@ Steps evenly_spaced(int count, int steps) {
 
 CacheDeviation cache_deviation(const PlacementRuns& runs, const CachePolicy& policy,
                                const at::Tensor& full, const std::stop_token& stop) {
-  const auto plan = policy.plan(run_shape(runs.model.info().blocks, runs.schedule, "ddim",
-                                          runs.model.info().fingerprint, runs.guidance));
+  const auto plan = planned(policy, run_shape(runs.model.info().blocks, runs.schedule, "ddim",
+                                              runs.model.info().fingerprint, runs.guidance));
   const std::int64_t channels = runs.noise.size(1);
   CacheDeviation error;
   const auto step = [&](int row, int evaluation, const at::Tensor& x, const at::Tensor& output) {

@@ -96,14 +96,12 @@ TEST(RouterDifference, AnotherRuleIsAnotherRouter) {
 
 TEST(RouterDifference, Refuses) {
   const auto a = test::random_router(6, 8, 1);
-  EXPECT_THAT(message_of([&] {
-                compare_routers(a, test::random_router(5, 8, 1), {}, std::nullopt);
-              }),
-              HasSubstr("6 steps of 4 blocks, and 5 steps of 4 blocks"));
-  EXPECT_THAT(message_of([&] {
-                compare_routers(a, test::random_router(6, 4, 1), {}, std::nullopt);
-              }),
-              HasSubstr("4 blocks, and 6 steps of 2 blocks"));
+  EXPECT_THAT(
+      message_of([&] { compare_routers(a, test::random_router(5, 8, 1), {}, std::nullopt); }),
+      HasSubstr("6 steps of 4 blocks, and 5 steps of 4 blocks"));
+  EXPECT_THAT(
+      message_of([&] { compare_routers(a, test::random_router(6, 4, 1), {}, std::nullopt); }),
+      HasSubstr("4 blocks, and 6 steps of 2 blocks"));
   EXPECT_THAT(message_of([&] { compare_routers(a, a, {1.5}, std::nullopt); }),
               HasSubstr("threshold 1.5 is outside [0, 1]"));
   EXPECT_THAT(message_of([&] { compare_routers(a, a, {0.5}, ddim_shape(4, 9)); }),

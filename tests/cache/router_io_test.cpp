@@ -57,18 +57,6 @@ void truncate(const fs::path& from, const fs::path& to, std::uintmax_t size) {
   fs::resize_file(to, size);
 }
 
-TEST(RouterFile, NotesAreForPeople) {
-  const auto path = test::scratch() / "router.safetensors";
-  const Router router(2, 2, {1, 2, 3, 4}, {.spacing = "2", .sampler = "ddim"});
-  router.save(path, {{"l2c.source", "a.pt"}, {"spacing", "not this one"}});
-  const auto metadata = io::SafetensorsFile::open(path).metadata();
-  EXPECT_EQ(metadata.at("l2c.source"), "a.pt");
-  EXPECT_EQ(metadata.at("spacing"), "2");
-  const Router again = Router::load(path);
-  EXPECT_EQ(again.info(), router.info());
-  expect_same_logits(again, router);
-}
-
 TEST(RouterFile, IsRecognised) {
   EXPECT_TRUE(Router::recognises(test::data("l2c/router_random.pt")));
   EXPECT_TRUE(Router::recognises(write_own({})));

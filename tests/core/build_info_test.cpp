@@ -6,7 +6,9 @@
 
 #include <fstream>
 #include <iterator>
+#include <semaphore>
 #include <string>
+#include <thread>
 
 #include "l2c/core/error.h"
 
@@ -55,6 +57,27 @@ TEST(BuildInfo, CpuFeaturesAgreeWithTheCompilersOwnCheck) {
   expect("avx512_bf16", __builtin_cpu_supports("avx512bf16"));
 }
 #endif
+
+// As the header says: an application sets it before its threads start.
+TEST(SetThreads, HoldsForThreadsThatHaveNotComputedYet) {
+  const int before = at::get_num_threads();
+  std::binary_semaphore computed{0}, set{0};
+  int early = 0, late = 0;
+  std::jthread first([&] {
+    EXPECT_EQ(l2c::build_info().threads, before);
+    computed.release();
+    set.acquire();
+    early = l2c::build_info().threads;
+  });
+  computed.acquire();
+  l2c::set_threads(before + 1);
+  set.release();
+  first.join();
+  std::jthread([&] { late = l2c::build_info().threads; }).join();
+  EXPECT_EQ(early, before);
+  EXPECT_EQ(late, before + 1);
+  l2c::set_threads(before);
+}
 
 TEST(SetThreads, IsSeenByLibTorch) {
   const int before = at::get_num_threads();

@@ -64,7 +64,7 @@ TEST(RouterChart, AReusedBranchIsASmallSquareOfItsScore) {
   const Router router = router_of(6, 4, {});
   const auto computed = draw_router_chart(router, 0.5, "t");
   const auto reused = draw_router_chart(router, 1, "t");  // no score is above 1
-  EXPECT_EQ(count(computed, mlp) - count(reused, mlp), 3 * 4 * (16 * 16 - 5 * 5));
+  EXPECT_EQ(count(computed, mlp) - count(reused, mlp), 3 * 4 * (16 * 16 - 6 * 6));
 }
 
 TEST(RouterChart, StepsThatComputeEverythingAreGray) {

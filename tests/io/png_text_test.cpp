@@ -54,6 +54,13 @@ TEST(PngText, IsMissingFromAnOrdinaryPicture) {
   EXPECT_EQ(read_png_text(path, "l2c"), std::nullopt);
 }
 
+TEST(PngText, TheLongestThatIsWrittenIsRead) {
+  const auto path = scratch() / "long.png";
+  const std::string text(l2c::io::most_png_text, 'x');
+  write_png_with_text(path, kBitmap, "l2c", text);
+  EXPECT_EQ(read_png_text(path, "l2c"), text);
+}
+
 TEST(PngText, IsCheckedBeforeItIsWritten) {
   const auto png = encode_png(kBitmap);
   const auto write = [&](std::string_view keyword, std::string_view text) {

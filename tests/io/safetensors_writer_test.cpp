@@ -23,7 +23,8 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 TensorSpecs two() {
-  return {{"a", {.dtype = at::kBFloat16, .shape = {3}}}, {"b", {.dtype = at::kFloat, .shape = {2}}}};
+  return {{"a", {.dtype = at::kBFloat16, .shape = {3}}},
+          {"b", {.dtype = at::kFloat, .shape = {2}}}};
 }
 
 TEST(SafetensorsWriter, WritesTensorByTensorWhatTheOtherWriterWritesAtOnce) {
@@ -73,10 +74,9 @@ TEST(SafetensorsWriter, RefusesNumbersThatTheNewTypeCannotHold) {
   EXPECT_THAT(message_of([&] { write(at::full({3}, 1e300, at::kDouble), at::kFloat); }),
               AllOf(HasSubstr("tensor 'w' holds a number that Float can't hold"),
                     HasSubstr("keep its type (Double)")));
-  EXPECT_THAT(message_of([&] {
-                write(at::full({3}, std::numeric_limits<float>::max()), at::kBFloat16);
-              }),
-              HasSubstr("BFloat16 can't hold"));
+  EXPECT_THAT(
+      message_of([&] { write(at::full({3}, std::numeric_limits<float>::max()), at::kBFloat16); }),
+      HasSubstr("BFloat16 can't hold"));
   EXPECT_EQ(test::names_in(folder).size(), 0U);
   // What is not finite already stays what it is.
   const auto odd = at::tensor({INFINITY, NAN, 1.0F});

@@ -41,7 +41,7 @@ TEST(TensorDifference, OfAnyTypeAndStrides) {
   const auto complex = at::complex(at::tensor({1.0F}), at::tensor({2.0F}));
   EXPECT_EQ(difference(complex, at::complex(at::tensor({1.0F}), at::tensor({5.0F}))).differing, 1);
   EXPECT_EQ(difference(at::empty({0, 3}), at::empty({0, 3})).differing, 0);
-  EXPECT_EQ(difference(at::tensor(true), at::tensor(false)).differing, 1);
+  EXPECT_EQ(difference(at::ones({1}, at::kBool), at::zeros({1}, at::kBool)).differing, 1);
   EXPECT_THROW(difference(at::zeros({2}), at::zeros({3})), Error);
   EXPECT_THROW(difference(complex, at::zeros({1})), Error);
 }
@@ -57,9 +57,9 @@ TEST(TensorDifference, FindsOneNumberInManyPieces) {
 }
 
 TEST(CompareTensors, WhatDiffersMostComesFirst) {
-  const TensorMap a{{"equal", at::ones({2})},        {"first", at::ones({1})},
-                    {"little", at::ones({2})},       {"much", at::ones({2})},
-                    {"shape", at::ones({2})},        {"type", at::ones({2})},
+  const TensorMap a{{"equal", at::ones({2})},      {"first", at::ones({1})},
+                    {"little", at::ones({2})},     {"much", at::ones({2})},
+                    {"shape", at::ones({2})},      {"type", at::ones({2})},
                     {"zero", at::full({1}, -0.0F)}};
   const TensorMap b{{"equal", at::ones({2})},        {"second", at::ones({1})},
                     {"little", at::ones({2}) + 0.1}, {"much", at::ones({2}) + 1},
@@ -73,9 +73,9 @@ TEST(CompareTensors, WhatDiffersMostComesFirst) {
   }
   EXPECT_THAT(names, testing::ElementsAre("first", "second", "shape", "type", "much", "little",
                                           "zero", "equal"));
-  EXPECT_THAT(states, testing::ElementsAre(State::first, State::second, State::shape, State::type,
-                                           State::values, State::values, State::values,
-                                           State::same));
+  EXPECT_THAT(states,
+              testing::ElementsAre(State::first, State::second, State::shape, State::type,
+                                   State::values, State::values, State::values, State::same));
 }
 
 TEST(CompareTensors, DifferencesAcrossTypes) {

@@ -118,8 +118,8 @@ TEST(ConvertWeights, Types) {
   io::write_safetensors(folder / "in.safetensors", tensors);
   for (const auto& [type, dtype] : {std::pair{ConvertedType::fp32, at::kFloat},
                                     std::pair{ConvertedType::bf16, at::kBFloat16}}) {
-    const auto done = convert_weights(folder / "in.safetensors", folder / "out.safetensors",
-                                      {.type = type});
+    const auto done =
+        convert_weights(folder / "in.safetensors", folder / "out.safetensors", {.type = type});
     io::TensorMap expected;
     std::int64_t bytes = 0;
     for (const auto& [name, tensor] : tensors) {
@@ -202,9 +202,8 @@ TEST_F(ConvertRefusal, TheSourceItselfAndItsShards) {
   (void)test::split_weights(shards, 2);
   EXPECT_THAT(refused(shards, shards / "transformer/shard-1.safetensors"),
               AllOf(HasSubstr("shard-1.safetensors"), HasSubstr("would be replaced")));
-  test::expect_equal(
-      io::SafetensorsFile::open(folder / "x.safetensors").tensor("pos_embed"),
-      io::SafetensorsFile::open(tiny).tensor("pos_embed"), "untouched");
+  test::expect_equal(io::SafetensorsFile::open(folder / "x.safetensors").tensor("pos_embed"),
+                     io::SafetensorsFile::open(tiny).tensor("pos_embed"), "untouched");
 }
 
 TEST_F(ConvertRefusal, SourcesThatCannotBeRead) {
@@ -234,7 +233,9 @@ TEST_F(ConvertRefusal, WhatIsNoFileOfWeights) {
 
 TEST_F(ConvertRefusal, AnArchitectureThatDoesNotFit) {
   const auto out = folder / "out.safetensors";
-  EXPECT_THAT(refused(tiny, out, {.arch = "DiT-S/2"}), HasSubstr("do not fit DiT-S/2"));
+  EXPECT_THAT(refused(tiny, out, {.arch = "DiT-S/2"}), HasSubstr("(in DiT-S/2 and in the file)"));
+  EXPECT_THAT(refused(test::data("dit_tiny/state_dict.pt"), out, {.arch = "DiT-S/2"}),
+              HasSubstr("do not fit DiT-S/2"));
   EXPECT_THAT(refused(test::data("diffusers"), out, {.arch = "DiT-S/2"}),
               HasSubstr("is not DiT-S/2"));
   io::write_safetensors(folder / "other.safetensors", {{"w", at::zeros({1})}});

@@ -1,11 +1,16 @@
 #include "cpu/pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
+#include <fstream>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -99,6 +104,47 @@ TEST(Pool, CallersShareItsThreads) {
   EXPECT_EQ(sum, 6 * 50 * 40);
   // The six callers, and helpers of those that came while fewer than four were at work.
   EXPECT_LE(most, 6 + 3);
+}
+
+// No room in the address space for another thread's stack.
+void allow_no_more_threads() {
+  std::int64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  const auto now = static_cast<rlim_t>(pages * sysconf(_SC_PAGESIZE));
+  const rlimit limit{.rlim_cur = now + (1 << 20), .rlim_max = RLIM_INFINITY};
+  if (setrlimit(RLIMIT_AS, &limit) != 0) std::exit(2);
+}
+
+bool gets_a_thread() {
+  try {
+    std::thread([] {}).join();
+    return true;
+  } catch (const std::system_error&) {
+    return false;
+  }
+}
+
+[[noreturn]] void work_without_new_threads() {
+  at::set_num_threads(6);
+  allow_no_more_threads();
+  if (gets_a_thread()) std::exit(3);
+  std::int64_t sum = 0;
+  for (int round = 0; round < 3; ++round) {
+    parallel_for(1000, 1, [&](std::int64_t first, std::int64_t last, int participant) {
+      if (participant != 0) std::exit(4);
+      sum += last - first;
+    });
+  }
+  std::exit(sum == 3000 ? 0 : 5);
+}
+
+TEST(PoolDeathTest, WhereTheSystemGivesNoThreadTheCallerWorksAlone) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers need address space of their own";
+#else
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // the pool of a forked process has lost its own
+  EXPECT_EXIT(work_without_new_threads(), testing::ExitedWithCode(0), "");
+#endif
 }
 
 }  // namespace

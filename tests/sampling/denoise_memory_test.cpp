@@ -120,6 +120,25 @@ TEST_P(DenoiseMemory, ALimitIsKeptByPoliciesOfRanges) {
   }
 }
 
+// Memory for one row an image is of no use where guidance doubles them.
+TEST_P(DenoiseMemory, ALimitIsKeptWhereGuidanceComesAndGoes) {
+  auto& counting = test::CountingAllocator::installed();
+  const auto model = DiT::load(test::tiny_config(), test::tiny_checkpoint(), at::kCPU, dtype());
+  const Pipeline pipeline(model);
+  Request request;
+  request.labels = {1, 2, 3, 4, 5, 6, 7};
+  request.steps = 12;
+  request.guidance_range = {.low = 300, .high = 700};
+  request.cache = std::make_shared<EveryN>(2);
+  const int stored = 2 * test::tiny_config().depth;
+  request.memory_limit = 3 * bytes_per_image(*model, /*guided=*/true, stored) + 1;
+  counting.count_from(0);
+  const auto parts = pipeline.sample(request);
+  EXPECT_EQ(parts.stats.batch_size, 3);
+  EXPECT_GT(parts.stats.reused, 0);
+  EXPECT_LE(counting.peak(), request.memory_limit);
+}
+
 INSTANTIATE_TEST_SUITE_P(Types, DenoiseMemory,
                          ::testing::Combine(::testing::Values(at::kFloat, at::kBFloat16),
                                             ::testing::Values(1, 2, 5)));

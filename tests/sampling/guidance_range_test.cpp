@@ -20,6 +20,7 @@
 #include "l2c/diffusion/steps.h"
 #include "l2c/sampling/denoise.h"
 #include "l2c/sampling/pipeline.h"
+#include "l2c/sampling/planning.h"
 #include "l2c/sampling/tensors.h"
 #include "support/golden.h"
 #include "support/models.h"
@@ -196,6 +197,16 @@ TEST(GuidanceRange, TheIdealSpeedupCountsRows) {
   EXPECT_NEAR(two_rows.ideal_speedup, all / (all - 4 * left), 1e-9);
 }
 
+TEST(GuidanceRange, RowsOfARun) {
+  auto asked = request();
+  EXPECT_EQ(rows_of_run(asked), 15);
+  asked.guidance = 1;
+  EXPECT_EQ(rows_of_run(asked), 10);
+  asked.guidance = 4;
+  asked.guidance_range = {};
+  EXPECT_EQ(rows_of_run(asked), 20);
+}
+
 TEST(GuidanceRange, RangesThatMakeNoSenseAreRefused) {
   const Pipeline pipeline(test::tiny_model());
   const auto sample = [&](double low, double high) {
@@ -207,9 +218,12 @@ TEST(GuidanceRange, RangesThatMakeNoSenseAreRefused) {
   };
   EXPECT_THAT(sample(700, 200), ThrowsMessage<InputError>(HasSubstr("guidance range 700 to 200")));
   EXPECT_THAT(sample(-1, 200), ThrowsMessage<InputError>(HasSubstr("guidance range -1 to 200")));
-  EXPECT_THAT(sample(0, 1001), ThrowsMessage<InputError>(HasSubstr("0 to 1001")));
   EXPECT_THAT(sample(NAN, 200), ThrowsMessage<InputError>(HasSubstr("guidance range nan")));
   EXPECT_THAT(sample(1, 100), ThrowsMessage<InputError>(HasSubstr("they go from 0 to 999")));
+  auto asked = request();
+  asked.guidance_range = {.low = 1, .high = 100};
+  EXPECT_THAT([&] { (void)pipeline.plan(asked); },
+              ThrowsMessage<InputError>(HasSubstr("they go from 0 to 999")));
 }
 
 }  // namespace

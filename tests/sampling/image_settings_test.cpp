@@ -3,10 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "l2c/cache/policies.h"
 #include "l2c/core/error.h"
 #include "l2c/io/png_text.h"
 #include "support/golden.h"
@@ -99,6 +103,38 @@ TEST(ImageSettings, OfOneImageAreThoseOfItsMicroBatch) {
               ThrowsMessage<InputError>(HasSubstr("image 6: the run has images 0 to 5")));
 }
 
+TEST(ImageSettings, ThatCannotBeRunHaveNoImages) {
+  const auto refuses = [](auto change) {
+    return [change] {
+      auto odd = settings();
+      change(odd.request);
+      (void)of_image(odd, 0);
+    };
+  };
+  const auto no_request = ThrowsMessage<InputError>(HasSubstr("no request that can be run"));
+  EXPECT_THAT(refuses([](Request& r) { r.batch_size = 0; }), no_request);
+  EXPECT_THAT(refuses([](Request& r) { r.batch_size = -1; }), no_request);
+  EXPECT_THAT(refuses([](Request& r) { r.seeds = {1}; }), no_request);
+  EXPECT_THAT(refuses([](Request& r) { r.per_class = 2147483647; }), no_request);
+  EXPECT_THAT(refuses([](Request& r) { r.first_image = INT64_MAX; }), no_request);
+}
+
+TEST(ImageSettings, WithAPolicySayItsName) {
+  const Pipeline pipeline(test::tiny_model());
+  auto asked = request();
+  asked.cache = std::make_shared<EveryN>(3);
+  EXPECT_EQ(image_settings(pipeline, asked, {.batch_size = 4}).cache, "every 3");
+}
+
+TEST(ImageSettings, OfManyNamesAreReadInTime) {
+  std::string text = "{\"format\":1";
+  for (int i = 0; text.size() < 1'000'000; ++i) text += ",\"" + std::to_string(i) + "\":0";
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_THAT([&] { (void)parse_image_settings(text + "}", "here"); },
+              ThrowsMessage<InputError>(HasSubstr("\"version\" is missing")));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+}
+
 TEST(ImageSettings, AreFoundInAPicture) {
   const io::Bitmap bitmap{.width = 1, .height = 1, .channels = 1, .pixels = {7}};
   const auto with = test::scratch() / "with.png";
@@ -155,8 +191,10 @@ INSTANTIATE_TEST_SUITE_P(
         Hostile{"range", [](Json& j) { j["guidance_range"] = {1}; }, "two numbers"},
         Hostile{"eta_of_text", [](Json& j) { j["eta"] = "0"; }, "has to be a number"},
         Hostile{"escape_codes", [](Json& j) { j["model"] = "\x1b[2J"; }, "printable ASCII"},
-        Hostile{"long_text", [](Json& j) { j["policy"] = std::string(1001, 'x'); }, "at most 1000"},
-        Hostile{"decoded", [](Json& j) { j["decoded"] = 1; }, "true or false"}),
+        Hostile{"long_text", [](Json& j) { j["policy"] = std::string(10001, 'x'); },
+                "at most 10000"},
+        Hostile{"vae", [](Json& j) { j["vae"] = 1; }, "has to be a text"},
+        Hostile{"compared", [](Json& j) { j["compared"] = 1; }, "true or false"}),
     [](const auto& param) { return param.param.name; });
 
 TEST(ImageSettings, TextThatIsNoJsonIsRefused) {

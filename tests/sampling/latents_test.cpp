@@ -47,6 +47,9 @@ TEST(Latents, WhoseShapeAndValuesDisagreeAreNotWritten) {
   const auto path = test::scratch() / "none.safetensors";
   EXPECT_THAT([&] { save_latents(path, {.shape = {1, 1, 2, 2}, .values = {1}}); },
               ThrowsMessage<InputError>(HasSubstr("1 values")));
+  constexpr std::int64_t half = std::int64_t{1} << 32;  // their product is 0 in 64 bits
+  EXPECT_THAT([&] { save_latents(path, {.shape = {half, half, 1, 1}, .values = {}}); },
+              ThrowsMessage<InputError>(HasSubstr("0 values")));
   EXPECT_FALSE(std::filesystem::exists(path));
 }
 

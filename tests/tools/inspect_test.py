@@ -101,7 +101,7 @@ class Inspect(Case):
         self.fails(2, "inspect", text, says="is no checkpoint")
         legacy = self.folder / "legacy.pt"
         legacy.write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.")
-        self.fails(2, "inspect", legacy, says=["legacy.pt", "ends at byte 20"])
+        self.fails(2, "inspect", legacy, says=["legacy.pt", "ends at byte 21"])
 
     def test_damaged_weights_of_a_zip_file(self):
         raw = bytearray((DATA / "dit_tiny/train_checkpoint.pt").read_bytes())

@@ -60,7 +60,7 @@ class Manual(Case):
         self.assertEqual(self.complete("l2c", "sa"), ["sample"])
         self.assertEqual(set(self.complete("l2c", "")), {*self.subcommands(), "--help", "--version"})
         self.assertEqual(self.complete("l2c", "sample", "--sampl"), ["--sampler"])
-        self.assertEqual(self.complete("l2c", "sample", "--sampler", ""), ["ddim", "ddpm"])
+        self.assertEqual(self.complete("l2c", "sample", "--sampler", ""), ["ddim", "ddpm", "folder"])
         self.assertEqual(self.complete("l2c", "sample", "--sampler", "ddp"), ["ddpm"])
         (self.folder / "model.safetensors").touch()
         self.assertEqual(self.complete("l2c", "sample", "--model", "mod"), ["model.safetensors"])

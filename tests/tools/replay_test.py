@@ -3,12 +3,14 @@
     L2C_PROGRAM=build/dev/tools/l2c/l2c python3 replay_test.py [TestClass]
 """
 import json
+import os
 import struct
+import subprocess
 import unittest
 import zlib
 
 import tensor_file
-from program import TINY, FASHION, FAST, QUALITY, Case, l2c, png_size
+from program import DATA, PROGRAM, TINY, FASHION, FAST, QUALITY, Case, l2c, png_size
 
 DEMO = [*FASHION, "--labels", "3,5,9", "--steps", 20]
 ROUTER = ["--router", FAST, "--threshold", 0.4]
@@ -65,6 +67,8 @@ class Replay(Case):
         self.assert_same(self.picture(*DEMO, "--seeds", "4,18446744073709551615,4", "--sampler", "ddpm"))
         self.assert_same(self.picture(*FASHION, "--labels", 1, "--spacing", "ddim10", "--eta", 0.5, "--cfg-range", "100,800"))
         self.assert_same(self.picture(*DEMO, *ROUTER, "--compare"), "--router", FAST)
+        self.assert_same(self.picture(*DEMO, "--cache-every", 3, "--compare", "--cfg-range", "200,800", "--seeds", "1,2,3",
+                                      "--batch-size", 2))
 
     def test_single_images_are_made_again_from_their_micro_batch(self):
         images = self.folder / "images"
@@ -75,6 +79,18 @@ class Replay(Case):
             self.assertEqual(png_size(images / name), (28, 28))
             self.assert_same(images / name, "--router", FAST)
         self.assertEqual(settings(images / names[5])["labels"], [9, 9])
+        # Of the micro-batch, that image alone is written.
+        again, latents = self.folder / "again", self.folder / "x.safetensors"
+        self.ok("sample", "--from", images / names[5], *FASHION, "--router", FAST, "--images", again, "--save-latents", latents)
+        self.assertEqual([path.name for path in again.iterdir()], [names[5]])
+        self.assertEqual((again / names[5]).read_bytes(), (images / names[5]).read_bytes())
+        self.assertEqual(tensor_file.read(latents)["latents"][0], [1, 1, 28, 28])
+        both, _ = self.again(images / names[5], "--router", FAST, "--compare")
+        self.assertEqual(png_size(both)[0], 28)
+        self.assertGreaterEqual(png_size(both)[1], 56)
+        # Another seed is that of the same place.
+        other, _ = self.again(images / names[5], "--router", FAST, "--seed", 4)
+        self.assertEqual(settings(other), {**settings(images / names[5]), "seed": 4})
         sheet = self.picture(*DEMO, "--per-class", 2, *ROUTER, "--batch-size", 4, "--seed", 3)
         self.assertNotEqual(png_size(sheet), (28, 28))
 
@@ -85,9 +101,29 @@ class Replay(Case):
         self.assertEqual(settings(other), {**settings(first), "seed": 8})
         fewer, _ = self.again(first, "--steps", 5)
         self.assertEqual(settings(fewer)["steps"], 5)
+        more, _ = self.again(first, "--per-class", 2)
+        self.assertEqual(settings(more), {**settings(first), "per_class": 2})
+        others, _ = self.again(first, "--labels", "1,2")
+        self.assertEqual(settings(others), {**settings(first), "labels": [1, 2]})
+        seeded = self.picture(*DEMO, "--seeds", "4,9,4", name="seeded.png")
+        self.fails(2, "sample", "--from", seeded, *FASHION, "--labels", 1, "--out", self.folder / "x.png",
+                   says="a seed for each image")
         reused, errors = self.again(first, "--cache-every", 2)
         self.assertEqual(settings(reused)["policy"], "every:2")
         self.assertIn("reuse compute all, now every 2", errors)
+        routed, errors = self.again(first, "--router", FAST)
+        self.assertIn("reuse compute all, now router", errors)
+        full, errors = self.again(self.picture(*DEMO, *ROUTER, name="routed.png"), "--policy", "full")
+        self.assertIn(", now compute all", errors)
+        forecast, _ = self.again(self.picture(*DEMO, "--policy", "every:3+chebyshev:2", name="c.png"), "--recall", "taylor:1")
+        self.assertEqual(settings(forecast)["policy"], "every:3+taylor:1")
+
+    def test_a_picture_is_not_written_over_unasked(self):
+        source = self.picture(*DEMO, name="samples.png")
+        done = subprocess.run([os.path.abspath(PROGRAM), "sample", "--from", source.name, *map(str, FASHION)], cwd=self.folder,
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("would be written over", done.stderr)
 
     def test_settings_name_no_file(self):
         text = json.dumps(settings(self.picture(*DEMO, *ROUTER)))
@@ -100,7 +136,6 @@ class Replay(Case):
         routed = self.picture(*DEMO, *ROUTER, name="routed.png")
         self.fails(2, "sample", "--from", routed, *FASHION, says=["was made with the router", "none is given"])
         self.fails(2, "sample", "--from", routed, *FASHION, "--router", QUALITY, says=["was made with the router", "this one is"])
-        self.fails(2, "sample", "--from", plain, *FASHION, "--router", FAST, says="was made with compute all")
 
     def test_inspect_shows_the_settings(self):
         source = self.picture(*DEMO, *ROUTER)
@@ -143,7 +178,9 @@ class Replay(Case):
         refused("images at once", per_class=2_000_000_000)
         refused("shows image 9 of 3", image=9)
         refused("shows image -1 of 3", image=-1)
-        refused("steps", steps=100_000)
+        refused("100000 steps: give 1 to 1000", steps=100_000)
+        refused('"labels" is empty', labels=[])
+        refused("made with the VAE 123, and there is none", vae="123")
         refused("guidance range", guidance_range=[5, 1])
         refused("printable ASCII", architecture="\x1b[31m")
         refused("batch size 0", batch_size=0)
@@ -157,10 +194,12 @@ class Replay(Case):
         self.assert_same(source, "--initial-noise", noise)
         self.fails(2, "sample", "--from", source, *FASHION, says=["was made from initial noise", "none is given"])
 
-    def test_the_number_of_threads_is_remembered(self):
-        source = self.picture(*DEMO, "--threads", 1)
-        _, errors = self.again(source, "--threads", 2)
-        self.assertIn("threads 1, now 2", errors)
+    def test_another_machine_is_noted(self):
+        source, forged = self.picture(*DEMO, "--threads", 1), self.folder / "forged.png"
+        self.assert_same(source, "--threads", 2)
+        write_settings(source, forged, {**settings(source), "instruction_set": "avx1024", "version": "9"})
+        _, errors = self.again(forged)
+        self.assertIn("l2c 9, now 0.1.0; instruction set avx1024, now", errors)
 
 
 class SampleExtras(Case):
@@ -179,10 +218,10 @@ class SampleExtras(Case):
     def test_previews_are_written_while_it_runs(self):
         preview, out = self.folder / "now.png", self.folder / "x.png"
         self.ok("sample", *DEMO, "--preview", preview, "--preview-every", 7, "--out", out)
-        early = preview.read_bytes()
-        self.assertEqual(png_size(preview), png_size(out))
-        self.ok("sample", *DEMO, "--preview", preview, "--preview-every", 20, "--out", out)
-        self.assertNotEqual(preview.read_bytes(), early)
+        # At the end it shows what has come out.
+        pixels = [data for kind, data in chunks(preview.read_bytes()) if kind == b"IDAT"]
+        self.assertEqual(pixels, [data for kind, data in chunks(out.read_bytes()) if kind == b"IDAT"])
+        self.assertIsNone(settings(preview))
         self.fails(2, "sample", *DEMO, "--preview-every", 7, says="--preview")
         self.fails(2, "sample", *DEMO, "--preview", preview, "--preview-every", 0, says="--preview-every")
         self.fails(2, "sample", *DEMO, "--preview", preview, "--out", preview, says="two outputs")
@@ -206,9 +245,16 @@ class SampleExtras(Case):
         self.fails(2, "sample", *DEMO, "--images", self.folder / "a/b", says="--images")
 
     def test_log_levels(self):
-        self.fails(2, "--log-level", "loud", "sample", *DEMO, says="--log-level")
-        quiet = l2c("--log-level", "none", "sample", *TINY, "--labels", 1, "--steps", 2, "--out", self.folder / "a.png")
-        self.assertEqual(quiet.returncode, 0, quiet.stderr)
+        config = json.loads((DATA / "dit_tiny/config.json").read_text())
+        odd = self.folder / "odd.json"
+        odd.write_text(json.dumps({**config, "colour": "red"}))
+        plain = ["sample", "--model", DATA / "dit_tiny/weights.safetensors", "--arch", odd, "--labels", 1, "--steps", 2,
+                 "--save-latents", self.folder / "x.safetensors"]
+        remark = "\"colour\" is not a field"
+        self.assertIn(remark, l2c(*plain).stderr)
+        self.assertIn(remark, l2c("--log-level", "debug", *plain).stderr)
+        self.assertNotIn(remark, l2c("--log-level", "none", *plain).stderr)
+        self.fails(2, "--log-level", "loud", *plain, says="--log-level")
 
 
 if __name__ == "__main__":

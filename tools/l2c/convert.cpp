@@ -74,7 +74,7 @@ void convert_published(const ConvertLine& line) {
   }
   io::verify_torch_file(line.in);
   const auto router = Router::load(line.in);
-  router.save(out, {{"l2c.source", std::filesystem::path(line.in).filename().string()}});
+  router.save(out);
   say(fmt::format("wrote {}: a router for {} steps and {} blocks", line.out, router.rows(),
                   router.units() / 2));
 }

@@ -41,7 +41,8 @@ void inspect_report(const InspectOptions& options) {
 bool is_report(const std::string& path) { return path.ends_with(".json") && !is_folder(path); }
 
 bool is_router(const std::string& path) {
-  return !is_folder(path) && !path.ends_with(".png") && !is_report(path) && Router::recognises(path);
+  return !is_folder(path) && !path.ends_with(".png") && !is_report(path) &&
+         Router::recognises(path);
 }
 
 bool is_picture(const std::string& path) { return path.ends_with(".png") && !is_folder(path); }
@@ -114,7 +115,8 @@ void add_inspect(CLI::App& app) {
   auto* command = app.add_subcommand(
       "inspect",
       "Describe a checkpoint, Diffusers folder, router, tensor file, training checkpoint, report "
-      "of eval or picture of sample: exit code 0 sound, 2 bad. With two files, how they differ, tensor by tensor under "
+      "of eval or picture of sample: exit code 0 sound, 2 bad. With two files, how they differ, "
+      "tensor by tensor under "
       "the names in the files, or decision by decision for routers: exit code 0 the same, 1 "
       "different, 2 a bad file. Metadata are shown, but do not count as a difference.");
   auto options = std::make_shared<InspectOptions>();

@@ -135,8 +135,7 @@ std::string note_on_names(const InspectOptions& options, const io::Checkpoint& a
   const bool same = weights_fingerprint(*first->weights) == weights_fingerprint(*second->weights);
   return fmt::format(
       "no name is in both files, but both are {}, {}: l2c convert gives both the official names",
-      describe_dit(first->config),
-      same ? "with the same weights" : "with other weights");
+      describe_dit(first->config), same ? "with the same weights" : "with other weights");
 }
 
 }  // namespace

@@ -30,22 +30,21 @@ bool reuse_is_given(const SampleOptions& options) {
 
 void take_cache(SampleOptions& options, const CLI::App& command, const ImageSettings& settings) {
   CacheOptions& cache = options.cache;
-  if (!settings.router.empty()) {
-    if (!cache.router.empty() && !cache.threshold) cache.threshold = settings.threshold;
-  } else if (!reuse_is_given(options) && !settings.policy.empty()) {
-    if (!opens_no_file(settings.policy)) {
-      refuse(options,
-             fmt::format("names a file in its policy, \"{}\": a picture's settings open no "
-                         "file; give --policy yourself if you trust it",
-                         settings.policy));
-    }
-    cache.policy = settings.policy;
+  if (!settings.router.empty() && !cache.router.empty()) {
+    if (!cache.threshold) cache.threshold = settings.threshold;
+    // One that was fitted has a file of its own, which has to be given.
+    const bool fitted = settings.recall.rfind("fitted", 0) == 0;
+    if (!given(command, {"--recall"}) && !fitted) cache.recall = settings.recall;
     return;
   }
-  const bool has_file = settings.recall.rfind("fitted", 0) == 0;
-  if (reuse_is_given(options) && !given(command, {"--recall"}) && !has_file) {
-    cache.recall = settings.recall;
+  if (reuse_is_given(options) || settings.policy.empty()) return;
+  if (!opens_no_file(settings.policy)) {
+    refuse(options, fmt::format("names a file in its policy, \"{}\": a picture's settings open no "
+                                "file; give --policy yourself if you trust it",
+                                settings.policy));
   }
+  cache.policy = settings.policy;
+  if (given(command, {"--recall"})) cache.policy = cache.policy.substr(0, cache.policy.find('+'));
 }
 
 void take_steps(SampleOptions& options, const CLI::App& command, const Request& made) {
@@ -70,20 +69,25 @@ void take_guidance(NoiseOptions& noise, const CLI::App& command, const Request& 
   }
 }
 
-// Labels and seeds belong together: other labels are other images.
 void take_images(SampleOptions& options, const CLI::App& command, const ImageSettings& settings) {
   const Request& made = settings.request;
   const bool same = !given(command, {"--labels", "--per-class"});
-  if (same) {
+  if (!given(command, {"--labels"})) {
     for (const int label : made.labels) options.labels.push_back(fmt::format("{}", label));
-    options.per_class = made.per_class;
-    options.image = settings.image;
-    if (!given(command, {"--batch-size", "--memory-limit"})) options.batch_size = made.batch_size;
   }
-  if (given(command, {"--seed", "--seeds"})) return;
-  options.noise.seed = made.seed;
+  if (!given(command, {"--per-class"})) options.per_class = made.per_class;
+  if (same) options.image = settings.image;
+  if (!given(command, {"--batch-size", "--memory-limit"})) options.batch_size = made.batch_size;
+  if (given(command, {"--seeds"})) return;
   options.first_image = made.first_image;
-  if (same) options.seeds = made.seeds;
+  if (given(command, {"--seed"})) return;
+  if (!same && !made.seeds.empty()) {
+    refuse(options,
+           "was made with a seed for each image, which are not those of other images: give "
+           "--seed or --seeds");
+  }
+  options.noise.seed = made.seed;
+  options.seeds = made.seeds;
 }
 
 }  // namespace
@@ -117,13 +121,15 @@ void take_settings(SampleOptions& options, const CLI::App& command, const ImageS
 void check_cache(const ImageSettings& settings, const SampleOptions& options,
                  const CLI::App& command, const Cache& cache) {
   const auto router = cache.router ? cache.router->fingerprint() : std::string();
-  if (!settings.router.empty() && router != settings.router) {
+  const bool other_reuse = reuse_is_given(options) && options.cache.router.empty();
+  if (!settings.router.empty() && router != settings.router && !other_reuse) {
     refuse(options, fmt::format("was made with the router {}, {}: give that router with --router",
                                 settings.router,
                                 router.empty() ? "and none is given" : "this one is " + router));
   }
   if (cache.identity == settings.cache) return;
   if (given(command, {"--threshold", "--recall", "--cache-every", "--policy"})) return;
+  if (settings.router.empty() && !router.empty()) return;
   refuse(options, fmt::format("was made with {}, what is given makes {}: give --router, --policy "
                               "and --recall as they were",
                               settings.cache, cache.identity));
@@ -138,9 +144,14 @@ void check_model(const ImageSettings& settings, const Pipeline& pipeline) {
         "options (l2c inspect shows them)",
         settings.architecture, settings.model, model.architecture, model.fingerprint));
   }
-  if (model.decodes != settings.decoded) {
-    throw InputError(settings.decoded ? "the picture was made with a VAE: give --vae"
-                                      : "the picture was made without a VAE: give --vae none");
+  if (model.vae != settings.vae) {
+    throw InputError(
+        settings.vae.empty()
+            ? std::string("the picture was made without a VAE: give --vae none")
+            : fmt::format("the picture was made with the VAE {}, {}: give it with "
+                          "--vae",
+                          settings.vae,
+                          model.vae.empty() ? "and there is none" : "this one is " + model.vae));
   }
   if (!settings.scheduler.empty() && model.scheduler != settings.scheduler) {
     throw InputError(
@@ -167,11 +178,11 @@ void note_differences(const ImageSettings& settings, const ImageSettings& now) {
   };
   compare("l2c", settings.version, now.version);
   compare("device", settings.device, now.device);
-  compare("threads", settings.threads, now.threads);
+  compare("instruction set", settings.instruction_set, now.instruction_set);
   compare("reuse", settings.cache, now.cache);
   if (other.empty()) return;
   complain(fmt::format(
-      "note: the picture was made with {}: images differ, if only in the last bits", other));
+      "note: the picture was made with {}: images may differ, if only in the last bits", other));
 }
 
 }  // namespace l2c::cli

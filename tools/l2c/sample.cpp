@@ -52,6 +52,9 @@ void warm_up(const Pipeline& pipeline, const Request& request, const std::stop_t
       std::min(request.batch_size, request.per_class * static_cast<int>(request.labels.size()));
   first.steps = 1;
   first.pictures = false;
+  first.preview_every = 0;
+  first.seeds.clear();
+  first.guidance_range = {};
   first.spacing.clear();
   first.cache = nullptr;
   first.initial_noise.reset();
@@ -67,28 +70,29 @@ std::string spacing_of(const Request& request, const Pipeline& pipeline) {
 nlohmann::ordered_json settings_json(const SampleOptions& options, const Cache& cache,
                                      const Request& request, const Pipeline& pipeline) {
   const PipelineOptions& source = options.pipeline;
-  nlohmann::ordered_json json{
-      {"model", source.init.empty() ? source.model : source.init},
-      {"architecture", pipeline.summary().architecture},
-      {"fingerprint", pipeline.summary().fingerprint},
-      {"policy", cache.policy ? cache.policy->name() : "compute all"},
-      {"router", options.cache.router},
-      {"sampler", options.step.sampler},
-      {"spacing", spacing_of(request, pipeline)},
-      {"eta", request.eta},
-      {"cfg_scale", request.guidance},
-      {"cfg_channels", options.noise.cfg_channels},
-      {"labels", request.labels},
-      {"per_class", request.per_class},
-      {"seed", request.seed},
-      {"seeds", request.seeds},
-      {"cfg_range", {request.guidance_range.low, request.guidance_range.high}},
-      {"batch_size", request.batch_size},
-      {"memory_limit", request.memory_limit},
-      {"dtype", source.load.dtype},
-      {"device", source.load.device},
-      {"cuda_graphs", request.cuda_graphs},
-      {"threads", build_info().threads}};
+  nlohmann::ordered_json json{{"model", source.init.empty() ? source.model : source.init},
+                              {"architecture", pipeline.summary().architecture},
+                              {"fingerprint", pipeline.summary().fingerprint},
+                              {"policy", cache.policy ? cache.policy->name() : "compute all"},
+                              {"router", options.cache.router},
+                              {"sampler", options.step.sampler},
+                              {"spacing", spacing_of(request, pipeline)},
+                              {"eta", request.eta},
+                              {"cfg_scale", request.guidance},
+                              {"cfg_channels", options.noise.cfg_channels},
+                              {"labels", request.labels},
+                              {"per_class", request.per_class},
+                              {"seed", request.seed},
+                              {"seeds", request.seeds},
+                              {"first_image", request.first_image},
+
+                              {"batch_size", request.batch_size},
+                              {"memory_limit", request.memory_limit},
+                              {"dtype", source.load.dtype},
+                              {"device", source.load.device},
+                              {"cuda_graphs", request.cuda_graphs},
+                              {"threads", build_info().threads}};
+  if (!options.noise.cfg_range.empty()) json["cfg_range"] = options.noise.cfg_range;
   if (cache.router) json["threshold"] = cache.threshold;
   if (pipeline.summary().decodes) {
     json["vae"] = source.load.vae.empty() ? "the model's folder" : source.load.vae;
@@ -150,6 +154,18 @@ Runs run_all(const SampleOptions& options, const Pipeline& pipeline, const Reque
   return runs;
 }
 
+// The image that the picture shows, when it shows one alone.
+Result only(Result result, int image) {
+  const auto i = static_cast<std::size_t>(image);
+  const auto size =
+      result.latents.values.size() / static_cast<std::size_t>(result.latents.images());
+  const auto first = result.latents.values.begin() + static_cast<std::ptrdiff_t>(i * size);
+  result.latents.values = std::vector<float>(first, first + static_cast<std::ptrdiff_t>(size));
+  result.latents.shape[0] = 1;
+  if (!result.images.empty()) result.images = {result.images.at(i)};
+  return result;
+}
+
 // A picture's settings, if one is given, say what the command line does not.
 std::optional<ImageSettings> take_from(SampleOptions& options, const CLI::App& command) {
   if (options.from.empty()) return std::nullopt;
@@ -185,7 +201,11 @@ void sample(SampleOptions options, const CLI::App& command) {
   check_sheet_size(options, request, pipeline.summary().image_size);
   note_false_colours(options, pipeline.summary());
 
-  const auto [result, full] = run_all(options, pipeline, request, interrupt.token());
+  auto [result, full] = run_all(options, pipeline, request, interrupt.token());
+  if (options.image) {
+    result = only(std::move(result), *options.image);
+    if (full) full = only(std::move(*full), *options.image);
+  }
   std::optional<Comparison> comparison;
   if (full) comparison = compare(result, *full, pipeline.summary().makes_pixels);
   auto stats = stats_json(result.stats, comparison);

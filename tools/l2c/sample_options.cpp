@@ -68,7 +68,8 @@ void add_output_options(CLI::App& app, SampleOptions& options) {
   auto* preview = app.add_option("--preview", options.preview,
                                  "PNG that shows, while the run goes on, what the current images "
                                  "will be");
-  app.add_option("--preview-every", options.preview_every, "steps between two previews")
+  app.add_option("--preview-every", options.preview_every,
+                 "steps between two previews; the last step always has one")
       ->check(CLI::Range(1, 1000))
       ->needs(preview)
       ->capture_default_str();

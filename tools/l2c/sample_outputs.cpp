@@ -47,25 +47,28 @@ void write_picture(const std::string& path, const io::Bitmap& bitmap,
 }
 
 void write_sheet(const SampleOptions& options, const SampleResults& results) {
-  if (options.image) {
-    const auto& images = results.result.images;
-    write_picture(options.out, images.at(static_cast<std::size_t>(*options.image)).bitmap,
-                  results.settings);
-    say(fmt::format("wrote {}", options.out));
-    return;
-  }
-  auto bitmap = sheet(results.result, results.request);
-  if (results.full) bitmap = stack(sheet(*results.full, results.request), bitmap);
+  const auto shown = [&](const Result& result) {
+    return options.image ? result.images.at(0).bitmap : sheet(result, results.request);
+  };
+  auto bitmap = shown(results.result);
+  if (results.full) bitmap = stack(shown(*results.full), bitmap);
   write_picture(options.out, bitmap, results.settings);
   say(fmt::format("wrote {}", options.out));
+}
+
+// Of a picture of one image already.
+ImageSettings alone(ImageSettings settings) {
+  settings.compared = false;
+  return settings;
 }
 
 void write_images(const SampleOptions& options, const SampleResults& results) {
   for (const Image& image : results.result.images) {
     const auto name =
         fmt::format("{:06}-label-{}.png", results.request.first_image + image.index, image.label);
-    write_picture((std::filesystem::path(options.images) / name).string(), image.bitmap,
-                  of_image(results.settings, image.index));
+    write_picture(
+        (std::filesystem::path(options.images) / name).string(), image.bitmap,
+        options.image ? alone(results.settings) : of_image(results.settings, image.index));
   }
   say(fmt::format("wrote {} images to {}", results.result.images.size(), options.images));
 }
@@ -84,6 +87,11 @@ void prepare_outputs(SampleOptions& options) {
   if (options.out.empty() && options.images.empty() && options.save_latents.empty() &&
       options.stats.empty()) {
     options.out = "samples.png";
+    std::error_code error;
+    if (!options.from.empty() && std::filesystem::equivalent(options.out, options.from, error)) {
+      throw InputError(
+          fmt::format("'{}' would be written over: name another file with --out", options.from));
+    }
   }
   check_outputs({options.out, options.save_latents, options.stats, options.preview});
   if (options.images.empty()) return;
@@ -92,16 +100,24 @@ void prepare_outputs(SampleOptions& options) {
 }
 
 void check_sheet_size(const SampleOptions& options, const Request& request, int size) {
-  // Counted a little too large: every image with its margin, and a half-filled last row.
-  constexpr std::int64_t margins = 12;
   const auto images = static_cast<std::int64_t>(request.labels.size()) * request.per_class;
-  const auto pixels =
-      (images + most_columns) * (size + margins) * (size + margins) * (options.compare ? 2 : 1);
-  if (options.out.empty() || pixels <= io::most_png_pixels) return;
-  throw InputError(
-      fmt::format("{} images do not fit into one PNG of {} pixels: ask for fewer, or give --images "
-                  "or --save-latents without --out",
-                  images, io::most_png_pixels));
+  // Counted a little too large: every image with its margin, and a half-filled last row.
+  const auto fits = [size](std::int64_t shown) {
+    constexpr std::int64_t margins = 12;
+    return (shown + most_columns) * (size + margins) * (size + margins) <= io::most_png_pixels;
+  };
+  if (!options.out.empty() && !fits(images * (options.compare ? 2 : 1))) {
+    throw InputError(
+        fmt::format("{} images do not fit into one PNG of {} pixels: ask for fewer, or give "
+                    "--images or --save-latents without --out",
+                    images, io::most_png_pixels));
+  }
+  if (!options.preview.empty() && !fits(std::min<std::int64_t>(images, request.batch_size))) {
+    throw InputError(
+        fmt::format("a preview of {} images does not fit into one PNG of {} pixels: give a smaller "
+                    "--batch-size",
+                    request.batch_size, io::most_png_pixels));
+  }
 }
 
 void write_outputs(const SampleOptions& options, const SampleResults& results) {

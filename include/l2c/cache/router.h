@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -49,11 +48,8 @@ class Router {
   // Whether a file is meant as a router, of either format; load() may still refuse it. Throws
   // InputError when the file cannot be read or, being a torch.save or safetensors file, is damaged.
   static bool recognises(const std::filesystem::path& path);
-  // Writes our own format, aside and renamed. `notes` are further entries of its metadata, for
-  // people: load() leaves them unread, and they cannot replace the router's own. Throws InputError
-  // (bad path), RunError (disk full).
-  void save(const std::filesystem::path& path,
-            const std::map<std::string, std::string>& notes = {}) const;
+  // Writes our own format, aside and renamed. Throws InputError (bad path), RunError (disk full).
+  void save(const std::filesystem::path& path) const;
 
   [[nodiscard]] int rows() const { return rows_; }
   [[nodiscard]] int units() const { return units_; }

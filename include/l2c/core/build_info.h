@@ -25,7 +25,9 @@ BuildInfo build_info();
 // The version of l2c alone; asks nothing of the machine.
 std::string version();
 
-// Threads that LibTorch uses within an operation; process-wide. Throws InputError for n < 1.
+// Threads that compute at once within an operation, l2c's own and LibTorch's, for the calling
+// thread and for all that have not computed with LibTorch yet: those that have keep their number,
+// so call it before they start. Throws InputError for n < 1.
 void set_threads(int n);
 
 }  // namespace l2c

@@ -16,8 +16,8 @@ namespace l2c {
 
 struct SampleSetOptions {
   // How to sample: seed, steps, spacing, sampler, eta, guidance, batch_size, cache. Its labels,
-  // per_class, first_image and initial_noise are not used: image i has label i % classes, and noise
-  // that depends on the seed and i alone.
+  // per_class, first_image, seeds and initial_noise are not used: image i has label i % classes,
+  // and noise that depends on the seed and i alone.
   Request request;
   std::string policy = "compute all";  // what request.cache is: PolicySpec::identity
   std::int64_t images = 5000;

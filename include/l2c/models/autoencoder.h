@@ -53,10 +53,14 @@ class Autoencoder {
   [[nodiscard]] at::Tensor decode(const at::Tensor& latents) const;
 
   [[nodiscard]] const AutoencoderConfig& config() const { return config_; }
+  // 32 hex digits of the decoder's weights and of what it does with latents.
+  [[nodiscard]] const std::string& fingerprint() const { return fingerprint_; }
 
  private:
-  Autoencoder(AutoencoderConfig config, io::TensorMap weights)
-      : config_(std::move(config)), weights_(std::move(weights)) {}
+  Autoencoder(AutoencoderConfig config, io::TensorMap weights, std::string fingerprint)
+      : config_(std::move(config)),
+        weights_(std::move(weights)),
+        fingerprint_(std::move(fingerprint)) {}
   [[nodiscard]] const at::Tensor& weight(const std::string& name) const;
   [[nodiscard]] at::Tensor convolution(const std::string& name, const at::Tensor& x) const;
   [[nodiscard]] at::Tensor norm(const std::string& name, const at::Tensor& x) const;
@@ -64,6 +68,7 @@ class Autoencoder {
   [[nodiscard]] at::Tensor attention(const std::string& name, const at::Tensor& x) const;
   AutoencoderConfig config_;
   io::TensorMap weights_;  // fp32, contiguous, by Diffusers' names
+  std::string fingerprint_;
 };
 
 }  // namespace l2c

@@ -25,8 +25,9 @@ struct Guidance {
   [[nodiscard]] bool on_at(double time) const { return on() && range.contains(time); }
 };
 
-// Throws InputError when guidance is on and the model has no null label.
-void check_guidance(const Guidance& guidance, const DenoiserInfo& info);
+// Throws InputError when guidance is on and the model has no null label, or no timestep of the
+// schedule is in its range.
+void check_guidance(const Guidance& guidance, const DenoiserInfo& info, const Schedule& schedule);
 
 // One solver step: (spaced index, evaluation index, x, guided model output) -> next sample.
 using StepFunction =
@@ -80,9 +81,8 @@ RunShape run_shape(int blocks, const Schedule& schedule, std::string sampler,
                    std::string fingerprint = "", const Guidance& guidance = {});
 
 // noise [N, C, H, W] fp32 and labels [N] int64 on the model's device. Runs the model from the
-// noisiest step to the cleanest. Throws InputError (the policy does not fit; guidance is on, but
-// its range has no evaluation), Cancelled (checked before every evaluation), RunError (non-finite
-// latents; names the step).
+// noisiest step to the cleanest. Throws InputError (the policy does not fit, check_guidance()),
+// Cancelled (checked before every evaluation), RunError (non-finite latents; names the step).
 DenoiseResult denoise(const DenoiseJob& job, const at::Tensor& noise, const at::Tensor& labels);
 
 }  // namespace l2c

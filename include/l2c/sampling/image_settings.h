@@ -16,14 +16,15 @@ inline constexpr std::string_view image_settings_keyword = "l2c";
 
 struct ImageSettings {
   std::string version{};  // of l2c
-  // The model: DenoiserInfo's fingerprint and architecture, "fp32" or "bf16", "cpu" or "cuda", and
-  // whether a VAE made the pictures.
+  // The model: DenoiserInfo's fingerprint and architecture, "fp32" or "bf16", "cpu" or "cuda", the
+  // instruction set of the CPU's operations (ops::name()), and the fingerprint of the VAE that made
+  // the pictures (empty: none).
   std::string model{};
   std::string architecture{};
   std::string dtype{};
   std::string device{};
-  int threads = 0;  // of the CPU
-  bool decoded = false;
+  std::string instruction_set{};
+  std::string vae{};
   // What was reused, wherever its files lie, as PolicySpec::identity; and, from which to make it
   // again, either the text of a policy that names no file, or a router's fingerprint with threshold
   // and recall.
@@ -41,7 +42,9 @@ struct ImageSettings {
   std::optional<int> image{};   // the picture shows one image alone: its number within the request
 };
 
-// Of a run of that pipeline; the caller fills in what was reused.
+// Of a run of that pipeline. What was reused is known by its policy's name() only: whoever made the
+// policy fills in cache, policy or router with threshold and recall, without which the settings do
+// not say how to make it again.
 ImageSettings image_settings(const Pipeline& pipeline, const Request& request,
                              const RunStats& stats);
 

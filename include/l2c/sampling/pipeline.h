@@ -43,6 +43,7 @@ struct ModelSummary {
   // Height and width of the pictures: with a VAE, larger than the latents.
   int image_size = 0;
   bool decodes = false;  // there is a VAE
+  std::string vae{};     // its fingerprint
   // For SamplerKind::folder: "DDIMScheduler, leading"; empty: there is none.
   std::string scheduler{};
 };

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "l2c/cache/plan.h"
+#include "l2c/sampling/request.h"
 
 namespace l2c {
 
@@ -13,5 +14,9 @@ namespace l2c {
 // impossible spacing, or both given and disagreeing.
 RunShape plan_shape(int blocks, const std::string& spacing, std::optional<int> steps,
                     const std::string& sampler);
+
+// Batch rows that one image takes in a whole run: two where it is guided, one elsewhere. Throws
+// InputError like plan_shape().
+double rows_of_run(const Request& request);
 
 }  // namespace l2c

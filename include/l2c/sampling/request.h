@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,10 +23,10 @@ enum class SamplerKind { ddim, ddpm, folder };
 // numbers; all: every one, as Diffusers does.
 enum class GuidanceChannels { three, all };
 
-// Timesteps t with low <= t < high.
+// Timesteps t with low <= t < high; 0 is clean, a DiT's noisiest is 999.
 struct TimestepRange {
   double low = 0;
-  double high = 1000;
+  double high = std::numeric_limits<double>::infinity();
 
   [[nodiscard]] bool contains(double t) const { return low <= t && t < high; }
   friend bool operator==(const TimestepRange&, const TimestepRange&) = default;
@@ -64,8 +65,9 @@ struct Request {
   std::shared_ptr<const CachePolicy> cache;
   // Whether to make Result::images. Without, the VAE does not run.
   bool pictures = true;
-  // Every so many steps, progress brings pictures of what the model takes the images of the current
-  // micro-batch to be (the predicted x0), made as Result::images are. 0: never.
+  // Every so many steps, and in the last one, progress brings pictures of what the model takes the
+  // images of the current micro-batch to be (the predicted x0), made as Result::images are. 0:
+  // never.
   int preview_every = 0;
   // On a GPU: whether the model calls of a run with a plan are recorded as CUDA graphs and
   // repeated; not with a guidance_range that guidance leaves. No effect on the CPU, nor on what is

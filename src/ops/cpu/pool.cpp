@@ -7,6 +7,7 @@
 #include <exception>
 #include <list>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 namespace l2c::ops::cpu {
@@ -81,16 +82,16 @@ class Pool {
 
   void run(std::int64_t n, std::int64_t pieces, int threads, Work work) {
     std::unique_lock lock(mutex_);
-    ++callers_;
-    const int helpers =
-        static_cast<int>(std::min<std::int64_t>(pieces - 1, std::max(0, threads - callers_)));
+    const int others = std::max(0, threads - callers_ - 1);
+    const int helpers = static_cast<int>(std::min<std::int64_t>(pieces - 1, others));
     Job job(n, pieces, helpers, work);
     std::list<Job*>::iterator place;
     if (helpers > 0) {
-      while (workers_ < helpers) start_worker();
+      start_workers(helpers);
       place = jobs_.insert(jobs_.end(), &job);
       posted_.fetch_add(1);
     }
+    ++callers_;  // last: what is above may throw
     lock.unlock();
     if (helpers > 0) wake_.notify_all();
     job.take_part();
@@ -99,9 +100,12 @@ class Pool {
   }
 
  private:
-  void start_worker() {
-    std::thread([this] { help(); }).detach();
-    ++workers_;
+  // As many as are wanted, or as the system gives: a caller does alone what nobody helps with.
+  void start_workers(int wanted) {
+    try {
+      for (; workers_ < wanted; ++workers_) std::thread([this] { help(); }).detach();
+    } catch (const std::system_error&) {
+    }
   }
 
   void finish(Job& job, bool posted, std::list<Job*>::iterator place) {
