@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = os.environ["L2C_SOAK"]
-SANITIZED = bool(os.environ.get("L2C_SANITIZE"))
+SANITIZED = os.environ.get("L2C_SANITIZE", "OFF") not in ("", "OFF")
 
 
 def soak(*arguments):

@@ -10,7 +10,7 @@ fail() {
   exit 1
 }
 
-mkdir -p "$work"/{include/l2c,include/fmt,src,tools,examples,tests,benchmarks}
+mkdir -p "$work"/{include/l2c,include/fmt,src,tools,examples,tests,benchmarks,fuzz}
 cp -r "$root/scripts" "$root/.clang-format" "$work"
 
 echo 'int main() { return 0; }' >"$work/src/main.cpp"
