@@ -1,4 +1,5 @@
-// Configurations: our own of a DiT, those of Diffusers' parts, indices of pipelines and of shards.
+// Configurations: our own of a DiT, those of Diffusers' parts, indices of pipelines and of shards;
+// the settings of a picture.
 #include <string>
 #include <string_view>
 
@@ -9,6 +10,7 @@
 #include "l2c/io/sharded.h"
 #include "l2c/models/autoencoder.h"
 #include "l2c/models/dit_config.h"
+#include "l2c/sampling/image_settings.h"
 #include "reading.h"
 
 namespace l2c::fuzz {
@@ -20,6 +22,11 @@ void check_dit(const DiTConfig& config, const std::string& where) {
   require(forward_cost(config).total().truth > 0, "a DiT that costs nothing");
   const auto again = dit_config_from_json(to_json(config), where);
   require(again == config && differences(again, config).empty(), "a DiT that changes when saved");
+}
+
+void check_settings(const ImageSettings& settings, const std::string& where) {
+  const auto text = to_text(settings);
+  require(to_text(parse_image_settings(text, where)) == text, "settings that change when saved");
 }
 
 void check_scheduler(const SchedulerConfig& config) {
@@ -45,6 +52,7 @@ void json_config(Bytes bytes) {
     const auto config = autoencoder_config_from_json(text, where);
     require(config.scale() >= 1 && !decoder_shapes(config).empty(), "a VAE without a decoder");
   });
+  accepted(where, [&] { check_settings(parse_image_settings(text, where), where); });
   const auto pipeline = also_called("pipeline/model_index.json").parent_path();
   accepted(pipeline.native(), [&] { (void)find_diffusers(pipeline); });
   const auto shards = also_called("model.safetensors.index.json");

@@ -8,6 +8,7 @@
 #include "l2c/io/png_text.h"
 #include "l2c/io/safetensors.h"
 #include "l2c/models/dit_config.h"
+#include "l2c/sampling/image_settings.h"
 #include "support/byte_files.h"
 #include "support/golden.h"
 #include "support/pickle_programs.h"
@@ -116,6 +117,19 @@ constexpr std::string_view solver =
     R"("beta_end":0.012,"solver_order":2,"solver_type":"heun","timestep_spacing":"trailing",)"
     R"("lambda_min_clipped":-Infinity,"final_sigmas_type":"sigma_min","euler_at_final":true})";
 
+std::string settings() {
+  ImageSettings settings;
+  settings.policy = "every:2+taylor:1";
+  settings.router = "0123";
+  settings.threshold = 0.5;
+  settings.request.labels = {1, 2};
+  settings.request.seeds = {3, 18446744073709551615ULL};
+  settings.request.spacing = "10,10";
+  settings.request.guidance_range = {.low = 1, .high = 900};
+  settings.image = 1;
+  return to_text(settings);
+}
+
 }  // namespace
 
 std::vector<Seed> seeds() {
@@ -135,6 +149,7 @@ std::vector<Seed> seeds() {
           {"dit.json", to_json(DiTConfig{})},
           {"vae.json", std::string(vae)},
           {"solver.json", std::string(solver)},
+          {"settings.json", settings()},
           {"index.json", R"({"metadata":{},"weight_map":{"w":"a.safetensors"}})"}};
 }
 
