@@ -150,6 +150,12 @@ Bitmap decode_jpeg(const std::filesystem::path& path, std::span<const std::byte>
     fail(path, fmt::format("{} x {} pixels are too many, {} are the most; scale it down",
                            decoder.state.image_width, decoder.state.image_height, most_png_pixels));
   }
+  // A Huffman code has at least one bit for each 8 x 8 block: before the memory is taken.
+  constexpr std::int64_t most_pixels_per_byte = 8 * 8 * 8;
+  if (pixels / most_pixels_per_byte > static_cast<std::int64_t>(bytes.size())) {
+    fail(path, fmt::format("{} x {} pixels cannot be in its {} bytes; replace it or take it away",
+                           decoder.state.image_width, decoder.state.image_height, bytes.size()));
+  }
   choose_output(path, decoder.state);
   Bitmap bitmap{.width = static_cast<int>(decoder.state.image_width),
                 .height = static_cast<int>(decoder.state.image_height),

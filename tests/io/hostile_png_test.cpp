@@ -78,6 +78,13 @@ TEST(HostileFiles, Png) {
                  return all;
                }()),
            ""},
+          {"a JPEG of 26,433 x 16,657 pixels in 52 bytes", "a.jpg",
+           std::string("\xff\xd8\xff\xe0\x00\x01\x14\x14\x14\x14\x14\x14\x14\x14\xff\xc0"
+                       "\x00\x11\x08\x67\x41\x11\x41\x03\x01\x22\x08\x02\x11\x01\x03\x44"
+                       "\x00\x00\xe9\xea\xfa\xff\xda\x00\x0c\x03\x01\x00\x02\x11\x03\x50"
+                       "\x41\x30\xdb\x01",
+                       52),
+           "pixels cannot be in its"},
           {"a text file named .png", "a.png", "hello, world", "neither"},
       },
       [](const std::filesystem::path& path) { (void)l2c::io::read_image(path); });
