@@ -14,6 +14,7 @@
 #include "l2c/io/safetensors.h"
 #include "l2c/models/autoencoder.h"
 #include "l2c/models/dit_config.h"
+#include "l2c/sampling/image_settings.h"
 #include "support/byte_files.h"
 #include "support/golden.h"
 #include "support/hostile_files.h"
@@ -32,6 +33,8 @@ void read(const std::filesystem::path& path) {
     (void)autoencoder_config_from_json(text(), name);
   } else if (name == "solver.json") {
     (void)scheduler_config_from_json(text(), name);
+  } else if (name == "settings.json") {
+    (void)parse_image_settings(text(), name);
   } else if (path.extension() == ".png") {
     (void)io::read_png(path);
   } else if (path.extension() == ".npz") {
