@@ -108,6 +108,9 @@ class Replay(Case):
         seeded = self.picture(*DEMO, "--seeds", "4,9,4", name="seeded.png")
         self.fails(2, "sample", "--from", seeded, *FASHION, "--labels", 1, "--out", self.folder / "x.png",
                    says="a seed for each image")
+        stats = self.folder / "stats.json"
+        self.again(first, "--stats", stats)
+        self.assertNotIn("cfg_range", json.loads(stats.read_text())["settings"])
         reused, errors = self.again(first, "--cache-every", 2)
         self.assertEqual(settings(reused)["policy"], "every:2")
         self.assertIn("reuse compute all, now every 2", errors)

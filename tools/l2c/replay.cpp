@@ -61,7 +61,7 @@ void take_steps(SampleOptions& options, const CLI::App& command, const Request& 
 void take_guidance(NoiseOptions& noise, const CLI::App& command, const Request& made) {
   if (!given(command, {"--eta"})) noise.eta = made.eta;
   if (!given(command, {"--cfg-scale"})) noise.cfg_scale = made.guidance;
-  if (!given(command, {"--cfg-range"})) {
+  if (!given(command, {"--cfg-range"}) && made.guidance_range != TimestepRange{}) {
     noise.cfg_range = {made.guidance_range.low, made.guidance_range.high};
   }
   if (!given(command, {"--cfg-channels"})) {

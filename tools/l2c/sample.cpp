@@ -85,7 +85,6 @@ nlohmann::ordered_json settings_json(const SampleOptions& options, const Cache& 
                               {"seed", request.seed},
                               {"seeds", request.seeds},
                               {"first_image", request.first_image},
-
                               {"batch_size", request.batch_size},
                               {"memory_limit", request.memory_limit},
                               {"dtype", source.load.dtype},
