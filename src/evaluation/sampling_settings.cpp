@@ -4,22 +4,6 @@
 
 namespace l2c {
 
-const char* name_of(SamplerKind sampler) {
-  switch (sampler) {
-    case SamplerKind::ddim:
-      return "ddim";
-    case SamplerKind::ddpm:
-      return "ddpm";
-    case SamplerKind::folder:
-      break;
-  }
-  return "folder";
-}
-
-const char* name_of(GuidanceChannels channels) {
-  return channels == GuidanceChannels::all ? "all" : "three";
-}
-
 nlohmann::ordered_json sampling_settings(const Request& request) {
   const auto shape = plan_shape(1, request.spacing, request.steps, "");
   nlohmann::ordered_json json{{"steps", shape.evaluations.size()},

@@ -7,9 +7,6 @@
 
 namespace l2c {
 
-const char* name_of(SamplerKind sampler);        // "ddim", "ddpm", "folder"
-const char* name_of(GuidanceChannels channels);  // "three", "all"
-
 // Steps, spacing, sampler, eta, guidance and guidance_channels; a number of steps is given even
 // where the request leaves it open. Throws InputError for an impossible spacing.
 nlohmann::ordered_json sampling_settings(const Request& request);

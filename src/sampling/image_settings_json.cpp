@@ -23,15 +23,6 @@ using Json = nlohmann::ordered_json;
 constexpr int format = 1;
 constexpr std::size_t longest_text = 10'000;
 
-const char* name_of(SamplerKind sampler) {
-  if (sampler == SamplerKind::folder) return "folder";
-  return sampler == SamplerKind::ddpm ? "ddpm" : "ddim";
-}
-
-const char* name_of(GuidanceChannels channels) {
-  return channels == GuidanceChannels::all ? "all" : "three";
-}
-
 void add_cache(Json& json, const ImageSettings& settings) {
   json["cache"] = settings.cache;
   if (!settings.policy.empty()) json["policy"] = settings.policy;

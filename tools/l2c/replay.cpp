@@ -52,10 +52,7 @@ void take_steps(SampleOptions& options, const CLI::App& command, const Request& 
     options.step.spacing = made.spacing;
     if (made.spacing.empty()) options.step.steps = made.steps;
   }
-  if (given(command, {"--sampler"})) return;
-  options.step.sampler = made.sampler == SamplerKind::folder ? "folder"
-                         : made.sampler == SamplerKind::ddpm ? "ddpm"
-                                                             : "ddim";
+  if (!given(command, {"--sampler"})) options.step.sampler = name_of(made.sampler);
 }
 
 void take_guidance(NoiseOptions& noise, const CLI::App& command, const Request& made) {

@@ -23,6 +23,9 @@ enum class SamplerKind { ddim, ddpm, folder };
 // numbers; all: every one, as Diffusers does.
 enum class GuidanceChannels { three, all };
 
+const char* name_of(SamplerKind sampler);        // "ddim", "ddpm", "folder"
+const char* name_of(GuidanceChannels channels);  // "three", "all"
+
 // Timesteps t with low <= t < high; 0 is clean, a DiT's noisiest is 999.
 struct TimestepRange {
   double low = 0;
