@@ -86,7 +86,9 @@ TEST(ClassNames, ForeignTextIsMadeHarmless) {
   EXPECT_EQ(names.text(3), "a?[2Jb");
   EXPECT_EQ(names.text(4), "");
   EXPECT_LT(names.text(5).size(), 1100U);
-  EXPECT_THAT([&] { (void)names.label(std::string(100000, 'y') + "\x1b"); },
+  std::string foreign(100000, 'y');
+  foreign += '\x1b';
+  EXPECT_THAT([&] { (void)names.label(foreign); },
               ThrowsMessage<InputError>(AllOf(HasSubstr("yyy..."), Not(HasSubstr("\x1b")))));
 }
 
