@@ -115,7 +115,9 @@ BuildInfo build_info() {
 }
 
 void set_threads(int n) {
-  if (n < 1) throw InputError(fmt::format("{} threads: use 1 or more", n));
+  if (n < 1 || n > most_threads) {
+    throw InputError(fmt::format("{} threads: use 1 to {}", n, most_threads));
+  }
   at::set_num_threads(n);
 }
 

@@ -51,7 +51,7 @@ std::optional<TrainingSettings> read_settings(const fs::path& file) {
   std::error_code error;
   if (!fs::exists(file, error)) return {};
   try {
-    return TrainingSettings::from_json(io::read_text(file), file.string());
+    return TrainingSettings::from_json(io::read_text_file(file), file.string());
   } catch (const InputError&) {
     return {};
   }

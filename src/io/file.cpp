@@ -70,6 +70,43 @@ struct stat read_status(const fs::path& path, int descriptor) {
   return status;
 }
 
+// Without O_NONBLOCK a named pipe would wait for a writer instead of being refused.
+int open_at_once(const fs::path& path) {
+  const int descriptor = open_retrying(path.c_str(), O_RDONLY | O_NONBLOCK);
+  if (descriptor < 0) cannot_read(path, errno);
+  return descriptor;
+}
+
+struct stat read_regular_status(const fs::path& path, int descriptor) {
+  const struct stat status = read_status(path, descriptor);
+  if (S_ISREG(status.st_mode)) return status;
+  throw InputError(
+      fmt::format("cannot read '{}': it is a device or a pipe; copy its content to a file first",
+                  path.string()));
+}
+
+// All that comes from a descriptor.
+std::string read_to_end(const fs::path& path, int descriptor, std::size_t most_bytes) {
+  const std::size_t limit = std::min(most_bytes, kTextLimit);
+  std::string text;
+  std::array<char, 65536> buffer;
+  while (true) {
+    const ssize_t count = ::read(descriptor, buffer.data(), buffer.size());
+    if (count == 0) return text;
+    if (count < 0) {
+      if (errno == EINTR) continue;
+      cannot_read(path, errno);
+    }
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+    if (text.size() > limit) {
+      throw InputError(
+          fmt::format("cannot read '{}': it is larger than {} MB, so it is no text "
+                      "file of ours; check the path",
+                      path.string(), limit >> 20));
+    }
+  }
+}
+
 [[noreturn]] void cannot_create(const fs::path& target, int error) {
   const std::string folder = target.has_parent_path() ? target.parent_path().string() : ".";
   throw InputError(
@@ -211,15 +248,8 @@ MappedFile::~MappedFile() {
 }
 
 std::shared_ptr<const MappedFile> MappedFile::open(const fs::path& path) {
-  // Without O_NONBLOCK a named pipe would wait for a writer instead of being refused.
-  const Descriptor descriptor(open_retrying(path.c_str(), O_RDONLY | O_NONBLOCK));
-  if (descriptor.get() < 0) cannot_read(path, errno);
-  const struct stat status = read_status(path, descriptor.get());
-  if (!S_ISREG(status.st_mode)) {
-    throw InputError(
-        fmt::format("cannot read '{}': it is a device or a pipe; copy its content to a file first",
-                    path.string()));
-  }
+  const Descriptor descriptor(open_at_once(path));
+  const struct stat status = read_regular_status(path, descriptor.get());
   const auto size = static_cast<std::size_t>(status.st_size);
   std::span<const std::byte> bytes;
   if (size > 0) {
@@ -302,24 +332,13 @@ std::string read_text(const fs::path& path, std::size_t most_bytes) {
   const Descriptor descriptor(open_retrying(path.c_str(), O_RDONLY));
   if (descriptor.get() < 0) cannot_read(path, errno);
   read_status(path, descriptor.get());
-  const std::size_t limit = std::min(most_bytes, kTextLimit);
-  std::string text;
-  std::array<char, 65536> buffer;
-  while (true) {
-    const ssize_t count = ::read(descriptor.get(), buffer.data(), buffer.size());
-    if (count == 0) return text;
-    if (count < 0) {
-      if (errno == EINTR) continue;
-      cannot_read(path, errno);
-    }
-    text.append(buffer.data(), static_cast<std::size_t>(count));
-    if (text.size() > limit) {
-      throw InputError(
-          fmt::format("cannot read '{}': it is larger than {} MB, so it is no text "
-                      "file of ours; check the path",
-                      path.string(), limit >> 20));
-    }
-  }
+  return read_to_end(path, descriptor.get(), most_bytes);
+}
+
+std::string read_text_file(const fs::path& path, std::size_t most_bytes) {
+  const Descriptor descriptor(open_at_once(path));
+  read_regular_status(path, descriptor.get());
+  return read_to_end(path, descriptor.get(), most_bytes);
 }
 
 }  // namespace l2c::io

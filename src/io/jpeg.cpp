@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <csetjmp>
 #include <cstdint>
@@ -19,9 +20,12 @@ namespace l2c::io {
 
 namespace {
 
-// A progressive file may ask for its whole image to be gone over again and again; real ones do so
-// about ten times.
-constexpr int kMostScans = 500;
+// A file in several scans may ask for its whole image to be gone over again and again, each time in
+// a few bytes. Real ones do so about five times; one scan for each of the 64 frequencies is the
+// most that anybody has a reason for, and then each scan has some bytes to say.
+constexpr std::int64_t free_passes = 16;
+constexpr std::int64_t blocks_per_byte = 64;  // visited beyond those
+constexpr std::int64_t most_passes = 64;
 
 // libjpeg reports an error by a call that must not return: it jumps back to the step below that
 // called it. Between the two lie only C frames, and the steps have no objects with destructors.
@@ -30,7 +34,10 @@ struct Decoder {
   jpeg_error_mgr errors{};
   jpeg_progress_mgr progress{};
   std::jmp_buf back{};
-  int code = 0;  // libjpeg's number of the error
+  std::int64_t size = 0;    // of the file
+  int scan = 0;             // the last one that was counted
+  std::int64_t visits = 0;  // to blocks, by the scans so far
+  int code = 0;             // libjpeg's number of the error
   std::array<char, JMSG_LENGTH_MAX> message{};
 
   Decoder() = default;
@@ -63,11 +70,32 @@ void on_message(j_common_ptr state, int level) {
   }
 }
 
+std::int64_t blocks_of(const jpeg_component_info& component) {
+  return std::int64_t{component.width_in_blocks} * component.height_in_blocks;
+}
+
+// Of all colours; known once the header has been read.
+std::int64_t count_blocks(const jpeg_decompress_struct& state) {
+  std::int64_t blocks = 0;
+  for (int i = 0; i < state.num_components; ++i) blocks += blocks_of(state.comp_info[i]);
+  return blocks;
+}
+
+// Called before each row of blocks, so at least once in a scan.
 void on_progress(j_common_ptr state) {
   const auto* decompress = reinterpret_cast<j_decompress_ptr>(state);
-  if (decompress->input_scan_number <= kMostScans) return;
   Decoder& decoder = decoder_of(state);
-  constexpr std::string_view text = "it has too many scans";
+  if (decompress->input_scan_number == decoder.scan) return;
+  decoder.scan = decompress->input_scan_number;
+  for (int i = 0; i < decompress->comps_in_scan; ++i) {
+    decoder.visits += blocks_of(*decompress->cur_comp_info[i]);
+  }
+  const std::int64_t blocks = count_blocks(*decompress);
+  if (decoder.visits <=
+      std::min(most_passes * blocks, free_passes * blocks + blocks_per_byte * decoder.size)) {
+    return;
+  }
+  constexpr std::string_view text = "it has too many scans that say next to nothing";
   text.copy(decoder.message.data(), text.size());
   std::longjmp(decoder.back, 1);
 }
@@ -83,6 +111,7 @@ bool read_header(Decoder& decoder, const unsigned char* data, std::size_t size) 
   decoder.errors.output_message = no_output;
   decoder.progress.progress_monitor = on_progress;
   decoder.state.client_data = &decoder;
+  decoder.size = static_cast<std::int64_t>(size);
   if (setjmp(decoder.back) != 0) return false;
   jpeg_create_decompress(&decoder.state);
   decoder.state.progress = &decoder.progress;
@@ -150,9 +179,10 @@ Bitmap decode_jpeg(const std::filesystem::path& path, std::span<const std::byte>
     fail(path, fmt::format("{} x {} pixels are too many, {} are the most; scale it down",
                            decoder.state.image_width, decoder.state.image_height, most_png_pixels));
   }
-  // A Huffman code has at least one bit for each 8 x 8 block: before the memory is taken.
-  constexpr std::int64_t most_pixels_per_byte = 8 * 8 * 8;
-  if (pixels / most_pixels_per_byte > static_cast<std::int64_t>(bytes.size())) {
+  // A Huffman code has at least one bit for each 8 x 8 block of each colour: before the memory is
+  // taken, also that of the coefficients, which libjpeg keeps where there are several scans.
+  const std::int64_t least_bits = std::max(pixels / (8 * 8), count_blocks(decoder.state));
+  if (least_bits / 8 > static_cast<std::int64_t>(bytes.size())) {
     fail(path, fmt::format("{} x {} pixels cannot be in its {} bytes; replace it or take it away",
                            decoder.state.image_width, decoder.state.image_height, bytes.size()));
   }

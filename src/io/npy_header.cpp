@@ -21,6 +21,7 @@ namespace {
 constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t longest_remark = 300;
+constexpr std::size_t most_axes = 64;  // numpy's own limit
 
 struct Kind {
   std::string_view text;  // without the byte order
@@ -126,6 +127,10 @@ class Parser {
       std::int64_t size = 0;
       const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), size);
       if (error != std::errc{} || size < 0) fail_syntax();
+      if (shape_->size() == most_axes) {
+        fail(fmt::format("its shape has more than {} axes, numpy's limit: the file is damaged",
+                         most_axes));
+      }
       rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
       shape_->push_back(size);
       if (accept(",")) continue;

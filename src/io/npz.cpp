@@ -18,6 +18,18 @@ namespace {
 
 constexpr std::string_view kEnding = ".npy";
 constexpr std::size_t longest_shown = 100;
+// Of a compressed array. Drawings and masks honestly unpack to a hundred times their file, so that
+// its size alone, which bounds other files, says too little.
+constexpr std::uint64_t most_unpacked = std::uint64_t{4} << 30;
+
+void check_unpacked(const ZipArchive::Entry& entry, std::uint64_t file_size,
+                    const std::string& where) {
+  if (entry.size <= most_unpacked || entry.size / 4 <= file_size) return;
+  throw InputError(
+      fmt::format("{}: it unpacks to {} bytes, but {}, or four times the file's {}, are the most: "
+                  "save it uncompressed (numpy.savez)",
+                  where, entry.size, most_unpacked, file_size));
+}
 
 // Reads `bytes`, whose owner is kept; copied where the type's alignment asks for it.
 at::Tensor make_tensor(std::span<const std::byte> bytes, const std::string& where,
@@ -76,6 +88,7 @@ at::Tensor NpzFile::tensor(const std::string& name) const {
   if (found->method == 0 && !found->encrypted) {
     return make_tensor(archive_->checked_bytes(entry), where, archive_->file());
   }
+  check_unpacked(*found, archive_->file()->bytes().size(), where);
   auto content = std::make_shared<const std::vector<std::byte>>(archive_->unpacked(entry));
   return make_tensor(*content, where, content);
 }

@@ -49,6 +49,9 @@ constexpr std::string_view kFromType = "torch._tensor._rebuild_from_type_v2";
 constexpr std::size_t kMostAxes = 64;
 // Of the known constructors; later ones are never looked at.
 constexpr std::size_t kMostArguments = 8;
+constexpr std::size_t kMostFacts = 64;
+// A number in all of PyTorch's files. It is looked up, and copied, for each tensor.
+constexpr std::size_t kLongestKey = 1000;
 constexpr std::uint64_t kWidestElement = 16;
 constexpr auto kMostElements =
     static_cast<std::int64_t>(std::numeric_limits<std::int64_t>::max() / kWidestElement);
@@ -118,6 +121,11 @@ NodeId make_tensor(Graph& graph, const List& arguments, std::optional<at::Scalar
     graph.fail("a tensor with unlike numbers of sizes and strides");
   }
   const auto item = at::elementSize(*dtype);
+  // Only a storage of single bytes can be cut so, and only old files cut storages.
+  if (storage->begin % item != 0) {
+    graph.fail(fmt::format("a tensor of {}-byte elements at the byte {} of its storage", item,
+                           storage->begin));
+  }
   const auto elements = static_cast<std::int64_t>(storage->size / item);
   const std::int64_t count = check_view(graph, extent, elements);
   // Whoever copies an expanded view needs more memory than the file is large.
@@ -137,6 +145,11 @@ NodeId make_tensor(Graph& graph, const List& arguments, std::optional<at::Scalar
 void refuse_lazy_view(const Graph& graph, const List& arguments, std::size_t position) {
   const auto* facts = arguments.size() > position ? graph.get<Dict>(arguments[position]) : nullptr;
   if (facts == nullptr) return;
+  // Many tensors may share one dict: looking through a long one for each takes minutes.
+  if (facts->size() > kMostFacts) {
+    graph.fail(
+        fmt::format("a tensor with {} facts about it, {} are the most", facts->size(), kMostFacts));
+  }
   for (const auto& [key, value] : *facts) {
     const auto* name = graph.get<std::string>(key);
     const auto* set = graph.get<bool>(value);
@@ -250,6 +263,10 @@ NodeId load_storage(Graph& graph, const List& parts) {
   const auto* type = graph.get<Global>(parts[1]);
   const auto* key = graph.get<std::string>(parts[2]);
   if (type == nullptr || key == nullptr) graph.fail("a persistent id that is no storage");
+  if (key->size() > kLongestKey) {
+    graph.fail(fmt::format("a storage whose name has {} bytes, {} are the most", key->size(),
+                           kLongestKey));
+  }
   const auto dtype = storage_dtype(graph, type->name);
   Storage storage{.key = *key,
                   .type = type->name,
@@ -268,7 +285,13 @@ NodeId load_persistent(Graph& graph, NodeId id) {
   const auto* list = graph.get<List>(id);
   const auto* kind =
       list != nullptr && !list->empty() ? graph.get<std::string>(list->front()) : nullptr;
-  if (kind != nullptr && *kind == "storage") return load_storage(graph, List(*list));
+  if (kind != nullptr && *kind == "storage") {
+    // A copy, since new nodes may move the list; of what is looked at, for a long one could be
+    // referred to as often.
+    const auto looked_at = std::min(list->size(), kMostArguments);
+    return load_storage(
+        graph, List(list->begin(), list->begin() + static_cast<std::ptrdiff_t>(looked_at)));
+  }
   // A class whose source code was kept beside it.
   if (kind != nullptr && *kind == "module" && list->size() > 1) return (*list)[1];
   graph.fail("a persistent id that is no storage");

@@ -92,6 +92,14 @@ bool looks_like_png(std::span<const std::byte> bytes) noexcept {
   return bytes.size() >= mark.size() && std::memcmp(bytes.data(), mark.data(), mark.size()) == 0;
 }
 
+bool is_png(const std::filesystem::path& path) {
+  try {
+    return looks_like_png(MappedFile::open(path)->bytes());
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 namespace {
 
 // Over white, in the file's own (gamma-encoded) values; takes the alpha channel away.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -35,18 +36,14 @@ constexpr std::array<std::pair<const char*, at::ScalarType>, 16> kDtypes{{
     {"F8_E5M2", at::kFloat8_e5m2},
 }};
 
-// Far above any real file: bounds on what a hostile one can make us allocate.
-constexpr std::size_t kMostTensors = 50'000;
-constexpr std::size_t kMostEntries = 100'000;
-constexpr std::size_t kMostAxes = 64;
-constexpr std::size_t kLongestName = 2'000;
-
 // Takes the parser's events instead of a tree: a tree of 100 MB of "[[[[" would need gigabytes, and
 // would hide keys that occur twice.
 class HeaderReader : public nlohmann::json_sax<json> {
  public:
   explicit HeaderReader(const std::string& file) : file_(file) {}
 
+  // The parser keeps seven copies of the token that it is at, for its messages.
+  void check_tokens(std::string_view text) const;
   Header take() { return std::move(header_); }
 
   bool null() override { return unexpected("null"); }
@@ -103,6 +100,30 @@ class HeaderReader : public nlohmann::json_sax<json> {
   std::string field_;             // key within it
   std::set<std::string> fields_;  // of a tensor, so far
 };
+
+// Behind the text that begins at `at` with its quotation mark, or that is never closed.
+std::size_t end_of_text(std::string_view text, std::size_t at) {
+  for (++at; at < text.size() && text[at] != '"'; ++at) {
+    if (text[at] == '\\') ++at;
+  }
+  return std::min(at + 1, text.size());
+}
+
+void HeaderReader::check_tokens(std::string_view text) const {
+  constexpr std::size_t longest_number = 100;
+  for (std::size_t at = 0; at < text.size();) {
+    const bool is_text = text[at] == '"';
+    const std::size_t end =
+        is_text ? end_of_text(text, at)
+                : std::min(text.find_first_not_of("0123456789+-.eE", at), text.size());
+    const std::size_t most = is_text ? kLongestText : longest_number;
+    if (end - at > most) {
+      fail(fmt::format("a {} of {} bytes at byte {}, {} are the most", is_text ? "text" : "number",
+                       end - at, at, most));
+    }
+    at = std::max(end, at + 1);
+  }
+}
 
 std::string HeaderReader::place() const {
   if (depth_ == 0) return "the header";
@@ -213,6 +234,7 @@ const char* name_of_dtype(at::ScalarType dtype) {
 
 Header parse_header(std::string_view text, const std::string& file) {
   HeaderReader reader(file);
+  reader.check_tokens(text);
   json::sax_parse(text.begin(), text.end(), &reader);
   return reader.take();
 }

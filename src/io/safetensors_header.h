@@ -15,6 +15,13 @@ namespace l2c::io {
 
 constexpr std::size_t kLargestHeader = 100'000'000;  // the format's limit, in bytes
 constexpr const char* kMetadataKey = "__metadata__";
+// Ours, far above any real file: bounds on what a hostile one can make us allocate. What is written
+// keeps them, so that it can be read.
+constexpr std::size_t kMostTensors = 50'000;
+constexpr std::size_t kMostEntries = 100'000;  // of metadata
+constexpr std::size_t kMostAxes = 64;
+constexpr std::size_t kLongestName = 2'000;                  // in bytes
+constexpr std::size_t kLongestText = std::size_t{4} << 20U;  // of metadata, as JSON, in bytes
 
 std::optional<at::ScalarType> dtype_of_name(std::string_view name);
 // Null for a dtype that the format has no name for.

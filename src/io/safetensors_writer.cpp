@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "l2c/core/error.h"
+#include "l2c/core/words.h"
 #include "safetensors_header.h"
 
 namespace l2c::io {
@@ -18,8 +19,19 @@ namespace {
 constexpr std::size_t kAlignment = 8;  // of the first tensor, as the official writer does
 constexpr std::int64_t kPiece = std::int64_t{1} << 20;  // elements that are converted at a time
 
+// Whatever our reader would refuse.
+void check_limit(const std::filesystem::path& path, std::size_t number, std::size_t most,
+                 std::string_view what) {
+  if (number <= most) return;
+  throw InputError(fmt::format("cannot write '{}': {} {}, {} are the most that l2c reads",
+                               path.string(), number, what, most));
+}
+
 void check_spec(const std::filesystem::path& path, const std::string& name,
                 const TensorSpec& spec) {
+  check_limit(path, name.size(), kLongestName, "bytes in the name of a tensor");
+  check_limit(path, spec.shape.size(), kMostAxes,
+              fmt::format("axes of tensor '{}'", one_line(name, kLongestName)));
   if (name == kMetadataKey) {
     throw InputError(fmt::format("cannot write '{}': '{}' is reserved, rename that tensor",
                                  path.string(), name));
@@ -40,6 +52,15 @@ std::vector<std::string> write_order(const TensorSpecs& tensors) {
     return at::elementSize(tensors.at(a).dtype) > at::elementSize(tensors.at(b).dtype);
   });
   return order;
+}
+
+void check_metadata(const std::filesystem::path& path, const Metadata& metadata) {
+  check_limit(path, metadata.size(), kMostEntries, "entries of metadata");
+  constexpr std::size_t longest = kLongestText / 6;  // an escaped letter takes six bytes at most
+  for (const auto& [key, value] : metadata) {
+    check_limit(path, key.size(), kLongestName, "bytes in the name of an entry of metadata");
+    check_limit(path, value.size(), longest, "bytes in an entry of metadata");
+  }
 }
 
 nlohmann::json header_json(const TensorSpecs& tensors, const std::vector<std::string>& order,
@@ -100,6 +121,8 @@ std::int64_t TensorSpec::bytes() const {
 SafetensorsWriter::SafetensorsWriter(std::filesystem::path path, TensorSpecs tensors,
                                      const Metadata& metadata)
     : path_(std::move(path)), tensors_(std::move(tensors)) {
+  check_limit(path_, tensors_.size(), kMostTensors, "tensors");
+  check_metadata(path_, metadata);
   for (const auto& [name, spec] : tensors_) check_spec(path_, name, spec);
   names_ = write_order(tensors_);
   const std::string header = header_text(path_, header_json(tensors_, names_, metadata));

@@ -29,8 +29,10 @@ constexpr std::size_t longest_shown = 200;
 using ShardMap = std::map<std::string, std::set<std::string>>;
 
 Json parse_index(const fs::path& index) {
+  const std::string text = read_text_file(index, most_json_bytes);
+  check_json_text(text, fmt::format("'{}'", index.string()));
   try {
-    return Json::parse(read_text(index, most_json_bytes));
+    return Json::parse(text);
   } catch (const Json::exception& error) {
     throw InputError(fmt::format("'{}' is no index of shards: not JSON: {}", index.string(),
                                  one_line(error.what(), longest_shown)));

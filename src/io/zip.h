@@ -81,6 +81,7 @@ class ZipArchive {
   void check_header_sizes(const std::string& name, const Entry& entry, std::uint64_t extra,
                           std::uint64_t extra_end) const;
   void check_overlaps(std::uint64_t limit) const;
+  void check_gap(std::uint64_t begin, std::uint64_t end) const;
   void widen(std::span<std::uint64_t* const> values, std::uint64_t extra,
              std::uint64_t extra_end) const;
 

@@ -27,6 +27,8 @@ constexpr std::uint64_t kEndSize = 22;
 constexpr std::uint64_t kEnd64Size = 56;
 constexpr std::uint64_t kLocatorSize = 20;
 constexpr std::uint64_t kLongestComment = 0xFFFF;
+// Of sizes and checksum behind an entry's data: shorter than any header.
+constexpr std::uint64_t kLongestDescriptor = 24;
 
 // Stand for "look into the zip64 record".
 constexpr std::uint32_t kWide32 = 0xFFFFFFFF;
@@ -204,8 +206,9 @@ void ZipArchive::check_header_sizes(const std::string& name, const Entry& entry,
   }
 }
 
-// Entries that share bytes would let a small file ask for a lot of memory, or look different to
-// different readers.
+// Entries that share bytes would let a small file ask for a lot of memory; an entry that is in no
+// table of contents, in a gap between the others, is one more to readers that go from header to
+// header.
 void ZipArchive::check_overlaps(std::uint64_t limit) const {
   std::vector<std::pair<std::uint64_t, std::uint64_t>> spans;
   spans.reserve(entries_.size());
@@ -216,9 +219,16 @@ void ZipArchive::check_overlaps(std::uint64_t limit) const {
   std::uint64_t reached = 0;
   for (const auto& [begin, end] : spans) {
     if (begin < reached) fail(fmt::format("two of its entries share the byte {}", begin));
+    check_gap(reached, begin);
     reached = end;
   }
   if (reached > limit) fail("an entry reaches into the table of contents");
+  check_gap(reached, limit);
+}
+
+void ZipArchive::check_gap(std::uint64_t begin, std::uint64_t end) const {
+  if (end - begin <= kLongestDescriptor) return;
+  fail(fmt::format("its bytes {} to {} belong to no entry", begin, end));
 }
 
 }  // namespace l2c::io

@@ -52,7 +52,7 @@ std::shared_ptr<const Autoencoder> Autoencoder::load(const fs::path& folder, at:
   const at::NoGradGuard no_grad;
   const fs::path path = folder / "config.json";
   AutoencoderConfig config =
-      autoencoder_config_from_json(io::read_text(path, io::most_json_bytes), path.string());
+      autoencoder_config_from_json(io::read_text_file(path, io::most_json_bytes), path.string());
   const auto checkpoint = io::open_checkpoint(find_diffusers_weights(folder));
   const StoredWeights stored(decoder_tensors(checkpoint), checkpoint.path.string());
   const ShapeMap shapes = decoder_shapes(config);

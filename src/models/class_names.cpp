@@ -17,7 +17,7 @@ namespace l2c {
 
 namespace {
 
-constexpr std::size_t longest_name = 1000;  // in bytes; more is cut off
+constexpr std::size_t longest_name = 1000;  // in bytes; more is cut off: Name counts in 16 bits
 constexpr std::size_t longest_shown = 80;
 constexpr std::size_t listed_at_most = 5;
 
@@ -85,18 +85,26 @@ ClassNames::ClassNames(const std::map<int, std::string>& texts, std::string wher
     const std::string text = one_line(trimmed(written), longest_name);
     if (text.empty()) continue;
     texts_[label] = text;
+    const auto add = [&, label = label](std::string_view part, bool whole) {
+      names_.push_back({.label = label,
+                        .begin = static_cast<std::uint16_t>(part.data() - text.data()),
+                        .size = static_cast<std::uint16_t>(part.size()),
+                        .whole = whole});
+    };
     const auto parts = split(text);
-    names_.push_back({text, lower_case(text), label, true});
+    add(text, true);
     if (parts.size() == 1 && parts.front() == text) continue;
-    for (const auto part : parts) {
-      names_.push_back({std::string(part), lower_case(part), label, false});
-    }
+    for (const auto part : parts) add(part, false);
   }
 }
 
 std::string_view ClassNames::text(int label) const {
   const auto found = texts_.find(label);
   return found == texts_.end() ? std::string_view{} : found->second;
+}
+
+std::string_view ClassNames::text(const Name& name) const {
+  return text(name.label).substr(name.begin, name.size);
 }
 
 int ClassNames::label(std::string_view given) const {
@@ -115,7 +123,8 @@ int ClassNames::label(std::string_view given) const {
                                      std::pair(true, false), std::pair(false, false)}) {
     std::set<int> found;
     for (const Name& name : names_) {
-      const bool same = exact ? name.text == wanted : name.lower == lower;
+      const std::string_view part = text(name);
+      const bool same = exact ? part == wanted : lower_case(part) == lower;
       if (same && (name.whole || !whole)) found.insert(name.label);
     }
     if (found.size() == 1) return *found.begin();
@@ -139,7 +148,7 @@ int ClassNames::label(std::string_view given) const {
 std::string ClassNames::nearest(const std::string& lower) const {
   std::vector<std::tuple<std::size_t, std::size_t, const Name*>> found;
   for (std::size_t i = 0; i < names_.size(); ++i) {
-    const std::size_t edits = distance(lower, names_[i].lower);
+    const std::size_t edits = distance(lower, lower_case(text(names_[i])));
     if (edits < lower.size()) found.emplace_back(edits, i, &names_[i]);
   }
   std::ranges::sort(found);
@@ -148,7 +157,7 @@ std::string ClassNames::nearest(const std::string& lower) const {
   for (const auto& [edits, i, name] : found) {
     if (shown.size() == listed_at_most) break;
     if (!labels.insert(name->label).second) continue;
-    shown.push_back(fmt::format("\"{}\" ({})", one_line(name->text, longest_shown), name->label));
+    shown.push_back(fmt::format("\"{}\" ({})", one_line(text(*name), longest_shown), name->label));
   }
   const auto list = where_.empty() ? std::string() : fmt::format(" (all are in {})", where_);
   if (!shown.empty()) {

@@ -139,6 +139,26 @@ io::TensorSpecs specs_of(const WeightSource& weights, ConvertedType type) {
   return specs;
 }
 
+// Many tensors may show the same bytes of a small file.
+void check_size(const io::Checkpoint& checkpoint, const io::TensorSpecs& specs) {
+  constexpr double times = 16, beside = 1 << 30;  // far above what wider numbers and zip files need
+  double source = 0, made = 0;
+  const auto add = [&](const fs::path& file) {
+    std::error_code error;
+    const auto size = fs::file_size(file, error);
+    if (!error) source += static_cast<double>(size);
+  };
+  add(checkpoint.path);
+  for (const auto& shard : checkpoint.shards) add(shard->path());
+  for (const auto& [name, spec] : specs) made += static_cast<double>(spec.bytes());
+  if (made <= times * source + beside) return;
+  throw InputError(
+      fmt::format("'{}': {} would be written of a file of {}: many of its tensors are the same "
+                  "bytes; save only "
+                  "those that you need",
+                  checkpoint.path.string(), bytes_text(made), bytes_text(source)));
+}
+
 // A folder given with a slash at its end has a name, too. Metadata are UTF-8, names of files need
 // not be: bytes beyond ASCII are kept only where all of them could be read back.
 std::string name_of(const fs::path& source) {
@@ -209,6 +229,7 @@ Converted convert_weights(const fs::path& source, const fs::path& target,
   check_source(opened.checkpoint, target);
   const WeightSource& weights = *opened.weights;
   const io::TensorSpecs specs = specs_of(weights, options.type);
+  check_size(opened.checkpoint, specs);
 
   Converted result{.format = opened.checkpoint.format,
                    .section = opened.checkpoint.section,

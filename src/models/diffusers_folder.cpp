@@ -58,7 +58,7 @@ ClassNames read_names(const Json& object, const std::string& where) {
 // model_index.json, checked to be that of a DiT.
 Json read_index(const fs::path& path) {
   const std::string where = path.string();
-  Json object = parse_json_object(io::read_text(path, io::most_json_bytes), where,
+  Json object = parse_json_object(io::read_text_file(path, io::most_json_bytes), where,
                                   R"({"_class_name": "DiTPipeline", ...})");
   const JsonFields fields(object, where);
   std::string name;
@@ -104,7 +104,8 @@ DiffusersFiles find_diffusers(const fs::path& folder) {
         transformer == folder ? "model_index.json or config.json" : "transformer/config.json"));
   }
   // Before the weights are looked for: another model's folder should be called that.
-  (void)diffusers_config(io::read_text(files.config, io::most_json_bytes), files.config.string());
+  (void)diffusers_config(io::read_text_file(files.config, io::most_json_bytes),
+                         files.config.string());
   files.weights = find_diffusers_weights(transformer);
   return files;
 }

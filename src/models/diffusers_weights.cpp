@@ -59,6 +59,14 @@ Parts name_parts(const DiTConfig& config) {
   return parts;
 }
 
+// The type that holds the values of both. LibTorch names none for float8 beside another.
+at::ScalarType common_type(at::ScalarType a, at::ScalarType b) {
+  if (a == b) return a;
+  if (c10::isFloat8Type(a)) a = at::kFloat;
+  if (c10::isFloat8Type(b)) b = at::kFloat;
+  return c10::promoteTypes(a, b);
+}
+
 bool equal_bits(const at::Tensor& a, const at::Tensor& b) {
   if (a.scalar_type() != b.scalar_type() || a.sizes() != b.sizes()) return false;
   const at::Tensor left = a.contiguous();
@@ -133,7 +141,7 @@ const std::vector<std::string>& DiffusersWeights::parts(const std::string& name)
 at::ScalarType DiffusersWeights::dtype(const std::string& name) const {
   if (name == positions_name) return positions_.scalar_type();
   at::ScalarType type = stored_.dtype(parts(name).front());
-  for (const auto& part : parts(name)) type = c10::promoteTypes(type, stored_.dtype(part));
+  for (const auto& part : parts(name)) type = common_type(type, stored_.dtype(part));
   return type;
 }
 

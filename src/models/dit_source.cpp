@@ -59,7 +59,7 @@ DiTConfig diffusers_config_for(const std::string& arch, const fs::path& weights,
         weights.string(), fmt::join(dit_preset_names(), ", ")));
   }
   const DiTConfig found =
-      diffusers_config(io::read_text(config, io::most_json_bytes), config.string());
+      diffusers_config(io::read_text_file(config, io::most_json_bytes), config.string());
   if (arch.empty()) return found;
   const DiTConfig asked = dit_config(arch);
   if (asked == found) return found;

@@ -68,7 +68,7 @@ class Calls {
 
 void check_stop(const DenoiseJob& job, const Evaluation& evaluation) {
   if (!job.stop.stop_requested()) return;
-  throw Cancelled(fmt::format("cancelled before step {} of {}; nothing was written",
+  throw Cancelled(fmt::format("cancelled before step {} of {}; there is no result",
                               evaluation.index + 1, evaluation.count));
 }
 

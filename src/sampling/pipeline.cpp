@@ -61,7 +61,7 @@ FolderScheduler read_scheduler(const DiTSource& source, const std::filesystem::p
   }
   try {
     scheduler.config = scheduler_config_from_json(
-        io::read_text(source.scheduler, io::most_json_bytes), source.scheduler.string());
+        io::read_text_file(source.scheduler, io::most_json_bytes), source.scheduler.string());
   } catch (const InputError& error) {
     scheduler.problem = error.what();
   }

@@ -146,7 +146,7 @@ class Run {
   at::Tensor picture(const at::Tensor& latents, std::int64_t index) {
     if (stop_.stop_requested()) {
       throw Cancelled(
-          fmt::format("cancelled before image {} of {} was decoded; nothing was written", index + 1,
+          fmt::format("cancelled before image {} of {} was decoded; there is no result", index + 1,
                       prepared_.labels.size()));
     }
     auto pixels = vae_->decode(latents)[0].cpu();

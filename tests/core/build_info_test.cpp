@@ -86,7 +86,8 @@ TEST(SetThreads, IsSeenByLibTorch) {
   l2c::set_threads(before);
   EXPECT_EQ(at::get_num_threads(), before);
   EXPECT_THAT([] { l2c::set_threads(0); },
-              ThrowsMessage<l2c::InputError>(HasSubstr("0 threads: use 1 or more")));
+              ThrowsMessage<l2c::InputError>(HasSubstr("0 threads: use 1 to 1024")));
+  EXPECT_THROW(l2c::set_threads(l2c::most_threads + 1), l2c::InputError);
 }
 
 }  // namespace

@@ -135,6 +135,22 @@ TEST(ReadText, RefusesDirectoriesAndEndlessFiles) {
               ThrowsMessage<InputError>(HasSubstr("larger than 64 MB")));
 }
 
+// Nobody writes into the pipe: it must not be waited for.
+TEST(ReadTextFile, RefusesPipes) {
+  const auto folder = scratch();
+  write_bytes(folder / "text", "{}");
+  std::filesystem::create_symlink("text", folder / "link");
+  EXPECT_EQ(l2c::io::read_text_file(folder / "link"), "{}");
+  const auto pipe = folder / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THAT([&] { l2c::io::read_text_file(pipe); },
+              ThrowsMessage<InputError>(AllOf(HasSubstr(pipe.string()), HasSubstr("a pipe"))));
+  EXPECT_THAT([&] { l2c::io::read_text_file(folder); },
+              ThrowsMessage<InputError>(HasSubstr("it is a directory")));
+  EXPECT_THAT([&] { l2c::io::read_text_file(folder / "no"); },
+              ThrowsMessage<InputError>(HasSubstr("No such file")));
+}
+
 TEST(AtomicFile, ReplacesOnlyAtCommit) {
   const auto folder = scratch();
   const auto path = folder / "out";

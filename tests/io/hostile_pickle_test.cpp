@@ -61,6 +61,34 @@ std::string many_tensors() {
          pickle_tuple({1}) + "\x89}tq\2" + repeated("h\1h\2R0", kMillion) + "]";
 }
 
+// The same, with a dict of so many facts beside each call.
+std::string tensors_with_facts(std::size_t facts, std::size_t calls) {
+  return std::string("ctorch._utils\n_rebuild_tensor_v2\n") + literal("q\1(") +
+         pickle_storage("FloatStorage", "0", 2) + "K" + std::string(1, '\0') + pickle_tuple({2}) +
+         pickle_tuple({1}) + "\x89}}(" + repeated("NN", facts) + "utq\2" +
+         repeated("h\1h\2R0", calls) + "]";
+}
+
+// One long persistent id, kept, and asked for again and again.
+std::string long_ids(std::size_t parts, std::size_t calls) {
+  return "(" + pickle_text("storage") + "ctorch\nFloatStorage\n" + pickle_text("0") +
+         pickle_text("cpu") + pickle_integer(2) + std::string(parts, 'N') + literal("tq\1") +
+         repeated("h\1Q0", calls) + "]";
+}
+
+// Eight bytes of a storage of single bytes, from the second on, as one number.
+std::string askew() {
+  const std::string part = "(" + pickle_text("1") + "K\1K\7t";
+  return zip(pickle_dict(std::string("ctorch._utils\n_rebuild_tensor_v3\n(") +
+                         pickle_storage("ByteStorage", "0", 8, part) + "K" + std::string(1, '\0') +
+                         pickle_tuple({1}) + pickle_tuple({1}) + "\x89}ctorch\nfloat32\ntR"));
+}
+
+std::string long_key() {
+  return of_tensor(
+      {.key = std::string(kMillion, '0'), .count = 2, .offset = 0, .sizes = {2}, .strides = {1}});
+}
+
 std::string of_type(const std::string& type) {
   return of_tensor({.type = type, .count = 2, .offset = 0, .sizes = {2}, .strides = {1}});
 }
@@ -113,6 +141,13 @@ TEST(HostileFiles, PickleStructure) {
            zip(start() + "(" + many_objects() + "t."), "it holds too many objects"},
           {"a million tensors over one storage", "a.pt", zip(start() + many_tensors() + "."),
            "it holds too many objects"},
+          {"a dict of a hundred facts for thousands of tensors", "a.pt",
+           zip(start() + tensors_with_facts(100, 10'000) + "."),
+           "a tensor with 100 facts about it, 64 are the most"},
+          {"a persistent id of 100,000 parts, 20,000 times", "a.pt",
+           zip(start() + long_ids(100'000, 20'000) + "."), "holds no state_dict"},
+          {"a storage with a name of a million letters", "a.pt", long_key(),
+           "a storage whose name has 1000000 bytes, 1000 are the most"},
           {"a text of 4 GB", "a.pt", zip(start() + "X\xff\xff\xff\xff."),
            "in the middle of a value"},
           {"bytes of 2^64", "a.pt", zip(start() + "\x8e" + std::string(8, '\xff') + "."),
@@ -189,6 +224,8 @@ TEST(HostileFiles, Tensors) {
            ""},
           {"a tensor without axes", "a.pt", of_tensor({.count = 2, .offset = 1}), ""},
           {"an empty tensor", "a.pt", of_tensor({.count = 0, .sizes = {0}, .strides = {1}}), ""},
+          {"a number that lies askew in its storage", "a.pt", askew(),
+           "a tensor of 4-byte elements at the byte 1 of its storage"},
           {"a lazy negative view", "a.pt", negated(), "save it again after .resolve_neg()"},
           {"a quantized storage", "a.pt", of_type("QInt8Storage"),
            "unknown class 'torch.QInt8Storage': make the tensor a plain one"},

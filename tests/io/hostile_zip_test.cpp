@@ -93,6 +93,22 @@ std::string renamed_in_one_header() {
   return zip;
 }
 
+// A whole entry in front, in no table of contents: another archive to whoever goes from header to
+// header.
+std::string hidden_entry() {
+  const std::string hidden =
+      make_zip({{kProgram, program()}}).substr(0, 30 + kProgram.size() + program().size());
+  const auto size = static_cast<std::uint32_t>(hidden.size());
+  std::string zip = make_zip(entries());
+  const std::size_t table = zip.find("PK\1\2");
+  for (const auto& [name, content] : entries()) {
+    patch_entry(zip, name, ZipField::header,
+                packed(static_cast<std::uint32_t>(zip.find(name) - 30) + size), false);
+  }
+  overwrite(zip, zip.size() - 22 + 16, packed(static_cast<std::uint32_t>(table) + size));
+  return joined({hidden, zip});
+}
+
 std::string with_comment() {
   std::string zip = ended(20, std::uint16_t{5});
   return joined({zip, "hello"});
@@ -164,6 +180,8 @@ TEST(HostileFiles, Zip) {
            "is not the comment that it announces"},
           {"two archives in one file", "a.pt", joined({good(), good()}),
            "bytes lie between its table of contents and its end"},
+          {"an entry before all that the table of contents names", "a.pt", hidden_entry(),
+           "belong to no entry"},
           {"an archive with a comment", "a.pt", with_comment(), ""},
           {"one name twice", "a.pt", with(kStorage, kTwo), "'file/data/0' occurs twice"},
           {"an encrypted entry", "a.pt", patched(kStorage, ZipField::flags, std::uint16_t{1}),

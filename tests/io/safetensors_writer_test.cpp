@@ -116,6 +116,23 @@ TEST(SafetensorsWriter, RefusesAHeaderBeforeAFileIsMade) {
   EXPECT_EQ(test::names_in(folder).size(), 0U);
 }
 
+TEST(SafetensorsWriter, RefusesWhatItsReaderWould) {
+  const auto path = test::scratch() / "a.safetensors";
+  const auto message = [&](const std::string& name, std::vector<std::int64_t> shape,
+                           const Metadata& metadata) {
+    return message_of([&] {
+      SafetensorsWriter(path, {{name, {.dtype = at::kFloat, .shape = std::move(shape)}}}, metadata);
+    });
+  };
+  EXPECT_THAT(message(std::string(2001, 'n'), {1}, {}), HasSubstr("2001 bytes in the name"));
+  EXPECT_THAT(message("w", std::vector<std::int64_t>(65, 1), {}), HasSubstr("65 axes of tensor"));
+  EXPECT_THAT(message("w", {1}, {{"k", std::string(1 << 20, 'm')}}),
+              HasSubstr("1048576 bytes in an entry of metadata"));
+  EXPECT_THAT(message("w", {1}, {{std::string(2001, 'k'), "v"}}),
+              HasSubstr("2001 bytes in the name of an entry"));
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
 TEST(SafetensorsWriter, NeedsAPieceOfMemoryAndNoMore) {
   const auto path = scratch() / "x";
   const auto tensor = at::ones({48 << 20}, at::kBFloat16);  // 96 MB, 192 MB as fp32

@@ -95,7 +95,8 @@ TEST(Sharded, WhatIsNoIndex) {
 TEST(Sharded, DeepNestingIsRefusedNotFollowed) {
   constexpr std::size_t depth = 200000;
   const std::string deep = std::string(depth, '[') + std::string(depth, ']');
-  expect_refused(index_of("\"a\": " + deep), HasSubstr("tensor a lies in array"));
+  expect_refused(index_of("\"a\": " + deep), HasSubstr("JSON nested more than 16 deep"));
+  expect_refused(index_of("\"a\": [[1]]"), HasSubstr("tensor a lies in array"));
   const auto large = index_of(std::string(2'000'000, ' '));
   expect_refused(large, HasSubstr("larger than 1 MB"));
 }

@@ -1,5 +1,6 @@
 #include "l2c/models/class_names.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -90,6 +91,16 @@ TEST(ClassNames, ForeignTextIsMadeHarmless) {
   foreign += '\x1b';
   EXPECT_THAT([&] { (void)names.label(foreign); },
               ThrowsMessage<InputError>(AllOf(HasSubstr("yyy..."), Not(HasSubstr("\x1b")))));
+}
+
+TEST(ClassNames, ManyNamesOfOneClass) {
+  std::string many;
+  for (int i = 0; i < 200; ++i) many += fmt::format("n{}, ", i);
+  const ClassNames names({{3, many}, {4, "  ,  other ,"}, {5, ","}});
+  EXPECT_EQ(names.label("N150"), 3);
+  EXPECT_EQ(names.label("other"), 4);
+  EXPECT_THAT([&] { (void)names.label("n151x"); },
+              ThrowsMessage<InputError>(HasSubstr("did you mean \"n15\" (3)")));
 }
 
 TEST(ParseLabels, NumbersAndNames) {

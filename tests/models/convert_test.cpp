@@ -69,6 +69,24 @@ TEST(ConvertWeights, EveryWayOfStoringTheTinyModelBecomesTheOneFile) {
   }
 }
 
+TEST(ConvertWeights, SmallFileThatWouldFillTheDiskIsRefused) {
+  const auto folder = scratch();
+  constexpr std::int64_t count = 1'000'000;
+  std::string program = "\x80\x02}(";
+  for (int i = 0; i < 300; ++i) {
+    program += test::pickle_text(std::to_string(i)) +
+               test::pickle_tensor({.count = count, .offset = 0, .sizes = {count}, .strides = {1}});
+  }
+  test::write_bytes(folder / "views.pt",
+                    test::make_torch_zip(program + "u.",
+                                         {{.count = count, .bytes = std::string(4 * count, 'x')}}));
+  EXPECT_THAT(message_of([&] {
+                (void)convert_weights(folder / "views.pt", folder / "out.safetensors", {});
+              }),
+              AllOf(HasSubstr("views.pt"), HasSubstr("would be written of a file of")));
+  EXPECT_FALSE(fs::exists(folder / "out.safetensors"));
+}
+
 TEST(ConvertWeights, SaysWhereTheWeightsCameFrom) {
   const auto folder = scratch();
   const auto checkpoint = test::data("dit_tiny/train_checkpoint.pt");

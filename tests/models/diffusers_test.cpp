@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <functional>
 #include <memory>
@@ -138,6 +139,37 @@ TEST(Diffusers, HalfPrecisionAndMixedTypes) {
   EXPECT_EQ(source.weights->dtype("blocks.1.attn.qkv.weight"), at::kHalf);
   test::expect_equal(source.weights->tensor("blocks.2.attn.qkv.weight"),
                      at::cat({part("to_q"), part("to_k"), part("to_v")}), "mixed qkv");
+  EXPECT_EQ(output_of(*load(folder)).size(0), 4);
+}
+
+// LibTorch has no common type for float8 and another.
+TEST(Diffusers, Float8BesideOtherTypes) {
+  const auto folder = test::diffusers_folder();
+  test::change_weights(folder, [](io::TensorMap& tensors) {
+    const auto change = [&](int block, const char* part, at::ScalarType type) {
+      auto& tensor = tensors.at(fmt::format("transformer_blocks.{}.attn1.{}.weight", block, part));
+      tensor = tensor.to(type);
+    };
+    change(1, "to_q", at::kFloat8_e4m3fn);
+    change(2, "to_q", at::kFloat8_e4m3fn);
+    change(2, "to_k", at::kFloat8_e5m2);
+    change(2, "to_v", at::kHalf);
+    change(3, "to_v", at::kFloat8_e5m2);
+    change(3, "to_k", at::kDouble);
+  });
+  const auto source = open_dit(folder);
+  const auto stored = io::SafetensorsFile::open(test::transformer_weights(folder));
+  for (const int block : {1, 2, 3}) {
+    const at::ScalarType type = block == 3 ? at::kDouble : at::kFloat;
+    const auto part = [&](const char* name) {
+      return stored.tensor(fmt::format("transformer_blocks.{}.attn1.{}.weight", block, name))
+          .to(type);
+    };
+    const std::string name = fmt::format("blocks.{}.attn.qkv.weight", block);
+    EXPECT_EQ(source.weights->dtype(name), type) << name;
+    test::expect_equal(source.weights->tensor(name),
+                       at::cat({part("to_q"), part("to_k"), part("to_v")}), name);
+  }
   EXPECT_EQ(output_of(*load(folder)).size(0), 4);
 }
 
@@ -300,6 +332,22 @@ TEST(DiffusersFolder, OtherPipelinesAndFolders) {
   const auto empty = test::scratch();
   expect_refused(empty, AllOf(HasSubstr(empty.string()),
                               HasSubstr("a folder without model_index.json or config.json")));
+}
+
+// Whoever unpacks a folder that somebody made may get pipes in it, which nobody writes into.
+TEST(DiffusersFolder, PipesAreNotWaitedFor) {
+  for (const char* name : {"model_index.json", "transformer/config.json",
+                           "transformer/diffusion_pytorch_model.safetensors"}) {
+    const auto folder = test::diffusers_folder();
+    fs::remove(folder / name);
+    ASSERT_EQ(mkfifo((folder / name).c_str(), 0600), 0);
+    expect_refused(folder, AllOf(HasSubstr((folder / name).string()), HasSubstr("or a pipe")));
+  }
+  const auto folder = test::diffusers_folder();
+  const auto index = test::split_weights(folder, 2);
+  fs::remove(index);
+  ASSERT_EQ(mkfifo(index.c_str(), 0600), 0);
+  expect_refused(folder, AllOf(HasSubstr(index.string()), HasSubstr("or a pipe")));
 }
 
 TEST(DiffusersFolder, MissingParts) {

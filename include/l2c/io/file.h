@@ -60,9 +60,14 @@ class AtomicFile {
 // it is not a directory). Creates nothing. For checks before long work.
 void check_writable(const std::filesystem::path& target);
 
-// The whole of a text file. Throws like MappedFile::open, and InputError for a file of more than
-// `most_bytes`.
+// The whole of a text file, or of what comes through a pipe: for paths that the user named. Throws
+// InputError: it does not exist, is a directory, cannot be read, has more than `most_bytes`.
 std::string read_text(const std::filesystem::path& path,
                       std::size_t most_bytes = std::numeric_limits<std::size_t>::max());
+
+// The same for paths that were found in a folder, where a pipe would be waited for without end:
+// what is no regular file, once links are followed, is refused.
+std::string read_text_file(const std::filesystem::path& path,
+                           std::size_t most_bytes = std::numeric_limits<std::size_t>::max());
 
 }  // namespace l2c::io

@@ -25,7 +25,8 @@ class NpzFile {
   [[nodiscard]] const std::vector<std::string>& names() const { return names_; }  // sorted
   [[nodiscard]] bool contains(std::string_view name) const;
   // A whole array; it may read the mapped file (and keeps it mapped). Throws InputError, which
-  // names file and array: absent, another type or byte order, Fortran order, damaged.
+  // names file and array: absent, another type or byte order, Fortran order, more than 64 axes,
+  // damaged, compressed and unpacking to more than both 4 GiB and four times the file.
   [[nodiscard]] at::Tensor tensor(const std::string& name) const;
 
  private:

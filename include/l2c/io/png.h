@@ -30,6 +30,9 @@ std::vector<std::uint8_t> encode_png(const Bitmap& bitmap);
 // Writes aside and renames. Throws InputError (size and pixels disagree, bad path), RunError.
 void write_png(const std::filesystem::path& path, const Bitmap& bitmap);
 
+// Whether a file begins as a PNG does; false for one that cannot be read.
+bool is_png(const std::filesystem::path& path);
+
 // Reads a PNG as 8-bit gray or RGB: palettes become RGB, 16 bits are rounded to 8, what is
 // transparent is laid over white. Throws InputError: no PNG, damaged, more than most_png_pixels.
 Bitmap read_png(const std::filesystem::path& path);

@@ -1,6 +1,7 @@
 // Classes by name. No LibTorch header behind it.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -30,12 +31,14 @@ class ClassNames {
   [[nodiscard]] int label(std::string_view name) const;
 
  private:
+  // A part of the class's text. A file of 1 MB can hold half a million: they own nothing.
   struct Name {
-    std::string text;
-    std::string lower;
     int label = 0;
+    std::uint16_t begin = 0;
+    std::uint16_t size = 0;
     bool whole = false;  // the class's whole text
   };
+  [[nodiscard]] std::string_view text(const Name& name) const;
   [[nodiscard]] std::string nearest(const std::string& lower) const;
   std::map<int, std::string> texts_;
   std::string where_;
