@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "l2c/core/error.h"
+#include "l2c/core/words.h"
 #include "l2c/evaluation/report.h"
 
 namespace l2c {
@@ -16,12 +19,20 @@ namespace {
 
 using Json = nlohmann::json;
 
-// The short name, or the whole text where two policies have the same short one.
-std::string label(const Json& policies, const Json& policy) {
-  const auto same = std::count_if(policies.begin(), policies.end(), [&](const auto& other) {
-    return other.at("name") == policy.at("name");
-  });
-  return policy.at(same > 1 ? "spec" : "name").get<std::string>();
+// All rows are as wide as the longest label: a recorded one may be of any length.
+constexpr std::size_t longest_label = 1000;
+
+// The short name of each, or the whole text where two policies have the same short one.
+std::vector<std::string> labels(const Json& policies) {
+  std::map<std::string, int> same;
+  for (const Json& policy : policies) ++same[policy.at("name").get<std::string>()];
+  std::vector<std::string> labels;
+  for (const Json& policy : policies) {
+    const auto name = policy.at("name").get<std::string>();
+    const auto text = same.at(name) > 1 ? policy.at("spec").get<std::string>() : name;
+    labels.push_back(one_line(text, longest_label));
+  }
+  return labels;
 }
 
 std::string number(const Json& value, int digits, double scale = 1, const char* unit = "") {
@@ -105,16 +116,15 @@ std::string table(const Json& policies, const std::string& where) {
   if (!policies.is_array() || policies.empty()) {
     throw InputError(fmt::format("{} is not a report of l2c eval: it has no policies", where));
   }
+  const auto names = labels(policies);
   std::size_t width = 8;
-  for (const Json& policy : policies) width = std::max(width, label(policies, policy).size());
+  for (const auto& name : names) width = std::max(width, name.size());
   std::vector<Measure> shown;
   for (const auto& measure : measures) {
     if (is_shown(policies, measure)) shown.push_back(measure);
   }
   std::string lines = head(shown, width);
-  for (const Json& policy : policies) {
-    lines += row(policy, label(policies, policy), shown, width);
-  }
+  for (std::size_t i = 0; i < names.size(); ++i) lines += row(policies[i], names[i], shown, width);
   return lines;
 }
 
@@ -122,9 +132,16 @@ std::string table(const Json& policies, const std::string& where) {
 
 std::string recorded_table(const std::string& json, const std::string& where) {
   try {
-    return table(Json::parse(json).at("policies"), where);
+    const Json report = Json::parse(json);
+    if (!report.is_object() || !report.contains("policies")) {
+      throw InputError(
+          fmt::format("{} is not a report of l2c eval: it is JSON without \"policies\"", where));
+    }
+    return table(report["policies"], where);
   } catch (const Json::exception& error) {
-    throw InputError(fmt::format("{} is not a report of l2c eval: {}", where, error.what()));
+    constexpr std::size_t longest_remark = 400;
+    throw InputError(fmt::format("{} is not a report of l2c eval: {}", where,
+                                 one_line(error.what(), longest_remark)));
   }
 }
 

@@ -145,9 +145,8 @@ class Run {
   // One at a time: a picture's intermediate values take hundreds of times the latents' memory.
   at::Tensor picture(const at::Tensor& latents, std::int64_t index) {
     if (stop_.stop_requested()) {
-      throw Cancelled(
-          fmt::format("cancelled before image {} of {} was decoded; there is no result", index + 1,
-                      prepared_.labels.size()));
+      throw Cancelled(fmt::format("cancelled before image {} of {} was decoded; there is no result",
+                                  index + 1, prepared_.labels.size()));
     }
     auto pixels = vae_->decode(latents)[0].cpu();
     if (pixels.isfinite().all().item<bool>()) return pixels;

@@ -79,6 +79,50 @@ class BadInput(Case):
         self.fashion("--device", "cuda:99", says="cuda")
         self.fashion("--device", "tpu", says="tpu")
 
+    def test_numbers_that_wrapped_or_saturated(self):
+        largest = 2 ** 64 - 1
+        for command in (["sample", *FASHION, *self.out], ["eval"], ["sweep"], ["train-dit"], ["train-classifier"],
+                        ["train-router"], ["place-steps"], ["validate"]):
+            option = "--seeds" if command[0] in ("eval", "sweep") else "--seed"
+            self.bad(*command, option, "-1", says=[option, '"-1"', f"0 to {largest}"])
+            self.bad(*command, option, largest + 1, says=[option, f'"{largest + 1}"', f"0 to {largest}"])
+        self.fashion("--seeds=-1,-2", says=["--seeds", '"-1"', f"0 to {largest}"])
+        self.fashion("--seeds", f"1,{10 ** 22}", says=["--seeds", str(10 ** 22), f"0 to {largest}"])
+        self.bad("sweep", "--report-seeds", "-1", says=["--report-seeds", '"-1"'])
+        self.bad("train-dit", "--steps", 2 ** 63, says=["--steps", str(2 ** 63), "fewer digits"])
+        self.fashion("--steps", 2 ** 31, says=["--steps", str(2 ** 31), f"to {2 ** 31 - 1}"])
+
+    def test_numbers_in_other_notations(self):
+        # 010 is ten, not eight, and 08 is eight.
+        self.fashion("--router", FAST, "--steps", "010", says=["20", "10"])
+        self.fashion("--preview", self.folder / "p.png", "--preview-every", "08", "--steps", "0", says="0 steps")
+        self.fashion("--steps", "0x10", says=["--steps", '"0x10"', "whole number"])
+        self.fashion("--steps", "1.5", says=["--steps", '"1.5"', "whole number"])
+        self.fashion("--eta", "none", says=["--eta", '"none"', "number"])
+        self.fashion("--compare=perhaps", says=["--compare", '"perhaps"', "true"])
+
+    def test_memory_limit(self):
+        for limit in ("9223372036854775808", "10EB", "-5", "many", "GB", "5 XB", "nan", "inf", ""):
+            self.fashion("--memory-limit", limit, says=["--memory-limit", f'"{limit}"', "9 EB", "1.5GB"])
+        # Taken: what is wrong is another number.
+        for limit in ("0", "1.5GB", "500 mb", "2GiB", "1k", "9EB"):
+            self.fashion("--memory-limit", limit, "--steps", 0, says="0 steps")
+
+    def test_empty_values(self):
+        for option in ("--from", "--model", "--init", "--arch", "--vae", "--router", "--policy", "--recall",
+                       "--spacing", "--steps", "--threshold", "--labels", "--initial-noise", "--out", "--images",
+                       "--preview", "--save-latents", "--stats", "--device"):
+            self.bad("sample", option, "", says=[f"{option}: the value is empty", "leave it out"])
+            self.bad("sample", *FASHION, f"{option}=", "--compare", says=f"{option}: the value is empty")
+        self.bad("--log-level", "", "doctor", says="--log-level")
+        for command, option in (("plan", "--router"), ("inspect", "--heat-map"), ("convert", "--arch"),
+                                ("train-dit", "--data"), ("train-classifier", "--out"), ("train-router", "--out"),
+                                ("eval", "--policy"), ("sweep", "--policies"), ("sweep", "--from"),
+                                ("calibrate", "--out"), ("bench", "--json"), ("validate", "--split"),
+                                ("place-steps", "--out")):
+            self.bad(command, option, "", says=": the value is empty")
+        self.bad("inspect", "", says="file: the value is empty")
+
     def test_noise(self):
         noise = self.folder.parent / f"{self.folder.name}.noise.safetensors"
         self.addCleanup(noise.unlink)

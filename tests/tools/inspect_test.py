@@ -8,7 +8,7 @@ import unittest
 import zipfile
 
 import tensor_file
-from program import DATA, ASSETS, SHARED, FAST, OFFICIAL_LAYOUT, Case, l2c, png_size
+from program import DATA, ASSETS, SHARED, FASHION, FAST, OFFICIAL_LAYOUT, Case, l2c, png_size
 
 
 class Plan(Case):
@@ -71,9 +71,31 @@ class Inspect(Case):
         self.assertIn("sound", self.ok("inspect", ASSETS / "dit.safetensors"))
 
     def test_a_training_checkpoint(self):
-        seen = self.inspect(DATA / "dit_tiny/train_checkpoint.pt")
+        seen = self.inspect(DATA / "dit_tiny/train_checkpoint.pt", "--arch", DATA / "dit_tiny/config.json")
         self.assertNotEqual(seen["fingerprint"], seen["model_fingerprint"])
         self.assertEqual((seen["section"], seen["config"]["hidden_size"]), ("ema", 64))
+
+    def test_a_model_whose_heads_are_not_known(self):
+        file = DATA / "dit_tiny/state_dict.pt"
+        guessed = self.inspect(file)
+        self.assertIn("num_heads is a guess", guessed["note"])
+        self.assertNotIn("fingerprint", guessed)
+        known = self.inspect(file, "--arch", DATA / "dit_tiny/config.json")
+        self.assertEqual((known["config_from"], known["config"]["num_heads"]), ("--arch", 4))
+        self.assertEqual(len(known["fingerprint"]), 32)
+        self.assertNotIn("note", known)
+        self.fails(2, "inspect", file, "--arch", "DiT-S/8", says="state_dict.pt")
+        for other in (DATA / "diffusers", DATA / "schedules/20.safetensors", FAST):
+            self.fails(2, "inspect", other, "--arch", "DiT-S/8", says="--arch is for")
+
+    def test_files_are_known_by_what_they_hold(self):
+        picture = self.folder / "picture"
+        self.ok("sample", *FASHION, "--labels", 1, "--steps", 2, "--out", self.folder / "a.png")
+        picture.write_bytes((self.folder / "a.png").read_bytes())
+        self.assertEqual(self.inspect(picture)["kind"], "picture")
+        self.fails(2, "inspect", picture, picture, says="is a picture")
+        config = DATA / "dit_tiny/config.json"
+        self.fails(2, "inspect", config, says="JSON without \"policies\"")
 
     def test_routers_of_both_formats(self):
         official, own = self.inspect(OFFICIAL_LAYOUT), self.inspect(FAST)
@@ -285,6 +307,11 @@ class InspectHeatMap(Case):
         self.fails(2, "inspect", FAST, "--heat-map", out, "--threshold", 1.5, says="between 0 and 1")
         self.fails(2, "inspect", FAST, "--heat-map", self.folder / "no/map.png", says="does not exist")
         self.fails(2, "inspect", FAST, "--heat-map", self.folder, says="is a directory")
+        router = self.folder / "r.safetensors"
+        router.write_bytes(FAST.read_bytes())
+        self.fails(2, "inspect", router, "--heat-map", router, says="would be written over")
+        self.assertEqual(router.read_bytes(), FAST.read_bytes())
+        router.unlink()
         self.assertEqual(self.left_behind(), [])
 
 

@@ -34,6 +34,23 @@ class Manual(Case):
                         ("fish", re.search(f"from {name}'.* -l {option[2:]} ", forms["fish"]))):
                     self.assertTrue(found, f"{name} {option} in {form}")
 
+    def test_options_of_the_program(self):
+        names = re.findall(r"^  (?:-\w,)?(--[a-z-]+)", l2c("--help").stdout, re.MULTILINE)
+        self.assertEqual(set(names), {"--help", "--log-level", "--version"})
+        before_commands = self.manual("markdown").split("\n## ")[0]
+        for name in names:
+            self.assertIn(name, before_commands)
+            self.assertIn(name.replace("-", r"\-"), self.manual("man").split('.SH "l2c ')[0])
+            self.assertIn(f"'{name}[", self.manual("zsh").split("'1:subcommand")[0])
+            self.assertRegex(self.manual("fish"), f"complete -c l2c -n '(true|not .*)'.* -l {name[2:]} ")
+        self.assertIn("`--log-level debug\\|info\\|warning\\|none` | `warning`", before_commands)
+
+    def test_log_level_before_and_after_the_command(self):
+        for words in ("--log-level none doctor", "doctor --log-level none", "doctor --log-level=none"):
+            self.ok(*words.split())
+        self.fails(2, "doctor", "--log-level", "loud", says=["--log-level", "loud"])
+        self.fails(2, "doctor", "more", says="more")
+
     def test_man_reads_it(self):
         if not shutil.which("groff"):
             self.skipTest("no groff")
@@ -54,17 +71,39 @@ class Manual(Case):
                                "printf '%s\\n' \"${COMPREPLY[@]}\""], capture_output=True, text=True, timeout=60,
                               cwd=self.folder)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        return done.stdout.split()
+        return done.stdout.splitlines()
 
     def test_bash_completes(self):
         self.assertEqual(self.complete("l2c", "sa"), ["sample"])
-        self.assertEqual(set(self.complete("l2c", "")), {*self.subcommands(), "--help", "--version"})
+        self.assertEqual(set(self.complete("l2c", "")), {*self.subcommands(), "--help", "--log-level", "--version"})
         self.assertEqual(self.complete("l2c", "sample", "--sampl"), ["--sampler"])
         self.assertEqual(self.complete("l2c", "sample", "--sampler", ""), ["ddim", "ddpm", "folder"])
         self.assertEqual(self.complete("l2c", "sample", "--sampler", "ddp"), ["ddpm"])
         (self.folder / "model.safetensors").touch()
         self.assertEqual(self.complete("l2c", "sample", "--model", "mod"), ["model.safetensors"])
         self.assertEqual(self.complete("l2c", "inspect", "mod"), ["model.safetensors"])
+
+    def test_bash_completes_names_with_spaces(self):
+        (self.folder / "ct").mkdir()
+        (self.folder / "ct/my model.pt").touch()
+        self.assertEqual(self.complete("l2c", "sample", "--model", "ct/m"), ["ct/my model.pt"])
+
+    def test_bash_completes_behind_the_options_of_the_program(self):
+        levels = ["debug", "info", "warning", "none"]
+        self.assertEqual(self.complete("l2c", "--lo"), ["--log-level"])
+        self.assertEqual(self.complete("l2c", "--log-level", ""), levels)
+        self.assertEqual(self.complete("l2c", "--log-level", "debug", "sa"), ["sample"])
+        self.assertEqual(self.complete("l2c", "--log-level", "=", "debug", "sa"), ["sample"])
+        self.assertEqual(self.complete("l2c", "--log-level", "debug", "sample", "--sampl"), ["--sampler"])
+        self.assertEqual(self.complete("l2c", "--log-level", "debug", "sample", "--sampler", "ddp"), ["ddpm"])
+        self.assertEqual(self.complete("l2c", "sample", "--lo"), ["--log-level"])
+        self.assertEqual(self.complete("l2c", "sample", "--log-level", "d"), ["debug"])
+
+    def test_zsh_gets_each_file_of_a_command_once(self):
+        inspect = self.manual("zsh").split("    inspect)\n")[1].split(";;")[0]
+        self.assertIn("'1:file:_files'", inspect)
+        self.assertIn("'2:other:_files'", inspect)
+        self.assertNotIn("'*:", inspect)
 
     def test_other_shells_can_read_theirs(self):
         for shell, form in (("zsh", "zsh"), ("fish", "fish")):

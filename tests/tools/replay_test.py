@@ -4,10 +4,13 @@
 """
 import json
 import os
+import shutil
 import struct
 import subprocess
+import time
 import unittest
 import zlib
+from pathlib import Path
 
 import tensor_file
 from program import DATA, PROGRAM, TINY, FASHION, FAST, QUALITY, Case, l2c, png_size
@@ -242,10 +245,68 @@ class SampleExtras(Case):
         self.fails(2, "sample", *DEMO, "--cfg-range", "800,200", says="guidance range 800 to 200")
         self.fails(2, "sample", *DEMO, "--cfg-range", 800, says="--cfg-range")
 
+    def test_outputs_do_not_replace_what_is_read(self):
+        model, router = self.folder / "m.safetensors", self.folder / "r.safetensors"
+        model.write_bytes(Path(FASHION[1]).read_bytes())
+        router.write_bytes(FAST.read_bytes())
+        run = ["sample", "--model", model, "--router", router, "--labels", 1, "--steps", 20]
+        link = self.folder / "link.safetensors"
+        link.symlink_to(model)
+        for option, path in (("--save-latents", model), ("--save-latents", link), ("--stats", router),
+                             ("--out", self.folder / "x/../r.safetensors")):
+            (self.folder / "x").mkdir(exist_ok=True)
+            self.fails(2, *run, option, path, says="would be written over")
+        images = self.folder / "images"
+        self.ok(*run, "--images", images)
+        source = images / "000000-label-1.png"
+        before = source.read_bytes()
+        self.fails(2, *run[:-4], "--from", source, "--seed", 9, "--images", images, says="would be written over")
+        self.assertEqual(source.read_bytes(), before)
+        self.assertEqual(model.read_bytes(), Path(FASHION[1]).read_bytes())
+        self.assertEqual(router.read_bytes(), FAST.read_bytes())
+        folder = self.folder / "folder"
+        shutil.copytree(DATA / "diffusers", folder)
+        self.fails(2, "sample", "--model", folder, "--labels", 1, "--steps", 2, "--stats", folder / "model_index.json",
+                   says="would be written over")
+        self.ok("sample", "--model", folder, "--labels", 1, "--steps", 2, "--out", folder / "samples.png")
+
+    def test_two_outputs_are_two_files(self):
+        stats, images = self.folder / "s.json", self.folder / "images"
+        self.fails(2, "sample", *DEMO, "--stats", stats, "--save-latents", self.folder / "../" / self.folder.name / "s.json",
+                   says="are the same path")
+        self.fails(2, "sample", *FASHION, "--labels", 1, "--steps", 2, "--images", images, "--out", images / "000000-label-1.png",
+                   says="does not exist")
+        images.mkdir()
+        self.fails(2, "sample", *FASHION, "--labels", 1, "--steps", 2, "--images", images, "--out", images / "000000-label-1.png",
+                   says="the same path")
+        self.assertEqual(list(images.iterdir()), [])
+
+    def test_a_refused_request_leaves_no_folder(self):
+        images = self.folder / "images"
+        self.fails(2, "sample", *FASHION, "--labels", 999, "--images", images, says="999")
+        self.assertFalse(images.exists())
+
+    def test_a_preview_that_cannot_be_written_is_no_reason_to_stop(self):
+        # Its folder vanishes while the run goes on.
+        now, out = self.folder / "now", self.folder / "x.png"
+        now.mkdir()
+        with subprocess.Popen([PROGRAM, "sample", *map(str, FASHION), "--per-class", "40", "--steps", "50", "--preview",
+                               str(now / "p.png"), "--preview-every", "1", "--out", str(out)], stderr=subprocess.PIPE,
+                              stdout=subprocess.DEVNULL, text=True) as run:
+            deadline = time.monotonic() + 60
+            while not (now / "p.png").exists() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            while now.exists():
+                shutil.rmtree(now, ignore_errors=True)
+            errors = run.communicate(timeout=240)[1]
+        self.assertEqual(run.returncode, 0, errors)
+        self.assertEqual(errors.count("no more previews"), 1, errors)
+        self.assertTrue(out.exists())
+
     def test_a_folder_that_cannot_be_made(self):
         (self.folder / "file").write_text("x")
         self.fails(2, "sample", *DEMO, "--images", self.folder / "file", says="--images")
-        self.fails(2, "sample", *DEMO, "--images", self.folder / "a/b", says="--images")
+        self.fails(2, "sample", *DEMO, "--images", self.folder / "a/b", says=["a/b", "create it"])
 
     def test_log_levels(self):
         config = json.loads((DATA / "dit_tiny/config.json").read_text())

@@ -197,17 +197,6 @@ Request make_request(const StepOptions& step, const NoiseOptions& noise, const C
   return request;
 }
 
-void check_outputs(const std::vector<std::string>& paths) {
-  std::set<std::string> seen;
-  for (const auto& path : paths) {
-    if (path.empty()) continue;
-    if (!seen.insert(path).second) {
-      throw InputError(fmt::format("two outputs have the same path {}: give each its own", path));
-    }
-    io::check_writable(path);
-  }
-}
-
 std::string quoted(const std::string& word) {
   constexpr std::string_view plain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%";

@@ -82,9 +82,6 @@ void add_range_option(CLI::App& app, NoiseOptions& options);
 // Everything of a request but labels, batch and initial noise.
 Request make_request(const StepOptions& step, const NoiseOptions& noise, const Cache& cache);
 
-// Throws InputError when two outputs have one path, or one cannot be written. Empty: not asked for.
-void check_outputs(const std::vector<std::string>& paths);
-
 // As a shell takes it for one word.
 std::string quoted(const std::string& word);
 // The command with the options that were given, as a shell takes it.

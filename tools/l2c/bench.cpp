@@ -21,6 +21,7 @@
 #include "l2c/io/png.h"
 #include "l2c/models/dit_config.h"
 #include "l2c/sampling/planning.h"
+#include "outputs.h"
 #include "report.h"
 
 namespace l2c::cli {
@@ -52,8 +53,7 @@ class Lines {
     if (!due_.due(progress.doing, progress.done, progress.of)) return;
     const auto count =
         progress.of > 1 ? fmt::format(", {} of {}", progress.done, progress.of) : std::string();
-    stderr_stream() << fmt::format("{}: {}{}\n", title_, progress.doing, count);
-    stderr_stream().flush();
+    remark(fmt::format("{}: {}{}", title_, progress.doing, count));
   }
 
  private:
@@ -91,7 +91,7 @@ void check(const BenchOptions& options) {
   check_once(options.dtypes, "--dtype");
   check_once(options.threads, "--threads");
   check_benchmark(options.measure, options.pipeline.load.device);
-  check_outputs({options.json, options.chart});
+  check_outputs({options.json, options.chart}, {options.pipeline.model, options.cache.router});
 }
 
 // Everything at once, in one micro-batch; class after class.

@@ -22,6 +22,7 @@
 #include "l2c/core/build_info.h"
 #include "l2c/core/error.h"
 #include "l2c/sampling/planning.h"
+#include "outputs.h"
 
 namespace l2c::cli {
 
@@ -66,7 +67,7 @@ void check(const CalibrateOptions& options) {
   if (options.out.empty() != !options.threshold) {
     throw InputError("--out and --threshold belong together: a schedule needs both");
   }
-  check_outputs({options.out, options.fit});
+  check_outputs({options.out, options.fit}, {options.pipeline.model});
 }
 
 void measure(const Pipeline& pipeline, Request request, std::shared_ptr<const CachePolicy> policy,

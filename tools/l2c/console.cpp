@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
-#include <utility>
 
 namespace l2c::cli {
 
@@ -23,12 +22,13 @@ double seconds_left(const Progress& progress) {
 std::ostream& stdout_stream() { return std::cout; }
 std::ostream& stderr_stream() { return std::cerr; }
 
-void say(std::string_view line) { std::cout << line << std::endl; }
-void complain(std::string_view line) { std::cerr << "l2c: " << line << std::endl; }
+void say(std::string_view line) { std::cout << printable(line) << std::endl; }
+void remark(std::string_view line) { std::cerr << printable(line) << std::endl; }
+void complain(std::string_view line) { std::cerr << "l2c: " << printable(line) << std::endl; }
 bool stdout_is_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
 
-ProgressLine::ProgressLine(std::string title)
-    : title_(std::move(title)), terminal_(::isatty(STDERR_FILENO) == 1) {}
+ProgressLine::ProgressLine(std::string_view title)
+    : title_(printable(title)), terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 ProgressLine::~ProgressLine() {
   if (drawn_) std::cerr << std::endl;

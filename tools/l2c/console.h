@@ -14,10 +14,13 @@
 
 namespace l2c::cli {
 
+// For text of our own, colours included.
 std::ostream& stdout_stream();
 std::ostream& stderr_stream();
 
+// What files and arguments hold may be in a line: a terminal gets it printable (words.h).
 void say(std::string_view line);       // standard output
+void remark(std::string_view line);    // standard error
 void complain(std::string_view line);  // standard error, with "l2c: " in front
 bool stdout_is_terminal();
 
@@ -25,7 +28,7 @@ bool stdout_is_terminal();
 // tenth.
 class ProgressLine {
  public:
-  explicit ProgressLine(std::string title);
+  explicit ProgressLine(std::string_view title);
   ~ProgressLine();  // ends the bar's line
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;

@@ -83,9 +83,9 @@ void convert_all_else(const ConvertLine& line, const std::stop_token& stop) {
   TenthLines lines;
   const auto show = [&](const ConvertProgress& progress) {
     if (!lines.due(progress.doing, progress.done, progress.of)) return;
-    stderr_stream() << fmt::format("{}: {} of {}\n", progress.doing,
-                                   bytes_text(static_cast<double>(progress.done)),
-                                   bytes_text(static_cast<double>(progress.of)));
+    remark(fmt::format("{}: {} of {}", progress.doing,
+                       bytes_text(static_cast<double>(progress.done)),
+                       bytes_text(static_cast<double>(progress.of))));
   };
   const auto done = convert_weights(line.in, line.out, options_of(line), show, stop);
   say(fmt::format("wrote {}: {} tensors, {}, of a {} file{}{}", line.out, done.tensors,

@@ -18,7 +18,7 @@
 #include "l2c/evaluation/evaluator.h"
 #include "l2c/evaluation/report.h"
 #include "l2c/evaluation/sample_set.h"
-#include "l2c/io/file.h"
+#include "outputs.h"
 #include "report.h"
 
 namespace l2c::cli {
@@ -115,9 +115,7 @@ void measure(const std::vector<PolicySpec>& policies, const EvalOptions& o,
 void eval(EvalOptions options) {
   settle(options.measured);
   check_options(options);
-  for (const auto& file : {options.out, options.npz}) {
-    if (!file.empty()) io::check_writable(file);
-  }
+  check_outputs({options.out, options.npz}, {options.measured.model});
   const Interrupt interrupt;
   if (options.measured.threads) set_threads(*options.measured.threads);
   std::vector<PolicySpec> policies;

@@ -157,8 +157,8 @@ ReferenceStatistics reference_of(const Subject& subject, const EvaluatingOptions
 
 void show(TenthLines& lines, const EvaluationProgress& progress) {
   if (!lines.due(progress.doing, progress.done, progress.of)) return;
-  stderr_stream() << fmt::format("{}: {} of {}, {:.1f} s\n", progress.doing, progress.done,
-                                 progress.of, progress.elapsed_seconds);
+  remark(fmt::format("{}: {} of {}, {:.1f} s", progress.doing, progress.done, progress.of,
+                     progress.elapsed_seconds));
 }
 
 }  // namespace l2c::cli

@@ -15,6 +15,10 @@
 #include "l2c/core/error.h"
 #include "l2c/evaluation/report.h"
 #include "l2c/io/file.h"
+#include "l2c/io/json_text.h"
+#include "l2c/io/png.h"
+#include "l2c/io/sharded.h"
+#include "outputs.h"
 #include "report.h"
 
 namespace l2c::cli {
@@ -25,35 +29,41 @@ using Json = nlohmann::ordered_json;
 
 // What l2c eval wrote: its table, and what it was made of.
 void inspect_report(const InspectOptions& options) {
-  const std::string text = io::read_text(options.file);
+  const std::string text = io::read_text(options.file, io::most_json_bytes);
+  io::check_json_text(text, options.file);
   const std::string table = recorded_table(text, options.file);
   if (options.json) {
-    say(text);
+    say(printable_json(text));
     return;
   }
-  const auto report = Json::parse(text);
+  const auto report = parse_in_order(text, options.file);
   say(table);
   for (const auto* part : {"settings", "machine", "model", "network", "reference"}) {
     if (report.contains(part)) say(fmt::format("{:<10} {}", part, report[part].dump()));
   }
 }
 
-bool is_report(const std::string& path) { return path.ends_with(".json") && !is_folder(path); }
-
-bool is_router(const std::string& path) {
-  return !is_folder(path) && !path.ends_with(".png") && !is_report(path) &&
-         Router::recognises(path);
+bool is_report(const std::string& path) {
+  return path.ends_with(".json") && !io::is_shard_index(path) && !is_folder(path);
 }
 
-bool is_picture(const std::string& path) { return path.ends_with(".png") && !is_folder(path); }
+bool is_picture(const std::string& path) { return !is_folder(path) && io::is_png(path); }
+
+bool is_router(const std::string& path) {
+  return !is_folder(path) && !is_picture(path) && !is_report(path) && Router::recognises(path);
+}
 
 Json describe_file(const InspectOptions& options) {
   if (is_picture(options.file)) return describe_picture(options.file);
-  return is_router(options.file) ? describe_router(options) : describe_weights(options.file);
+  return is_router(options.file) ? describe_router(options) : describe_weights(options);
 }
 
 // For options that make sense for a router alone.
 void check_options(const InspectOptions& options, bool router) {
+  if (!options.arch.empty() && (router || is_picture(options.file) || is_report(options.file))) {
+    throw InputError(
+        fmt::format("--arch is for models, and '{}' is none: leave it out", options.file));
+  }
   if (router) return;
   for (const auto& [given, name] : {std::pair{!options.heat_map.empty(), "--heat-map"},
                                     std::pair{options.threshold.has_value(), "--threshold"}}) {
@@ -70,7 +80,7 @@ void describe(const InspectOptions& options) {
     inspect_report(options);
     return;
   }
-  if (!options.heat_map.empty()) io::check_writable(options.heat_map);
+  check_outputs({options.heat_map}, {options.file});
   Json description{{"file", options.file}, {"sound", true}};
   description.update(describe_file(options));
   if (!options.heat_map.empty()) {
@@ -86,12 +96,13 @@ void describe(const InspectOptions& options) {
 
 void compare(const InspectOptions& options) {
   if (!options.heat_map.empty()) throw InputError("--heat-map draws one router: give one file");
+  if (!options.arch.empty()) throw InputError("--arch describes one model: give one file");
   const std::array routers{is_router(options.file), is_router(options.other)};
   for (const auto& path : {options.file, options.other}) {
-    if (is_report(path)) {
-      throw InputError(fmt::format(
-          "'{}' is JSON: files of tensors are compared, and routers; name two of a kind", path));
-    }
+    if (!is_report(path) && !is_picture(path)) continue;
+    throw InputError(
+        fmt::format("'{}' is {}: files of tensors are compared, and routers; name two of a kind",
+                    path, is_report(path) ? "JSON" : "a picture"));
   }
   if (routers[0] != routers[1]) {
     throw InputError(fmt::format("'{}' is a router and '{}' is none: name two of a kind",
@@ -128,6 +139,8 @@ void add_inspect(CLI::App& app) {
                       "PNG of a router: steps, blocks, scores, and what is reused");
   command->add_option("--threshold", options->threshold,
                       "of a router (default: 0.1, 0.5 and 0.9; for --heat-map the router's own)");
+  command->add_option("--arch", options->arch,
+                      "of a DiT whose file does not say it: \"DiT-XL/2\", ... or a JSON file");
   command
       ->add_option("--weights", options->weights,
                    "of training checkpoints that are compared: ema or model")

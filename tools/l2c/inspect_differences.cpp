@@ -86,7 +86,8 @@ Json metadata_json(const io::Metadata& a, const io::Metadata& b) {
     return found == metadata.end() ? Json(nullptr) : Json(found->second);
   };
   for (const auto& name : names) {
-    if (value(a, name) != value(b, name)) json[name] = {value(a, name), value(b, name)};
+    if (value(a, name) == value(b, name)) continue;
+    append(json, name, {value(a, name), value(b, name)});
   }
   return json;
 }

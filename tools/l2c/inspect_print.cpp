@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -25,6 +26,9 @@ std::string value_text(const Json& value) {
   return value.is_string() ? value.get<std::string>()
                            : value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
+
+// A name as no more than a part of its line.
+std::string name_text(std::string_view name) { return one_line(name, name.size()); }
 
 // What two files say of one thing.
 std::string pair_text(const Json& pair) {
@@ -47,7 +51,7 @@ std::string both(const Json& pair) {
 }
 
 std::vector<std::string> row_of(const Json& tensor) {
-  std::vector<std::string> row{value_text(tensor["name"]), value_text(tensor["state"]),
+  std::vector<std::string> row{name_text(value_text(tensor["name"])), value_text(tensor["state"]),
                                both(tensor["types"]), both(tensor["shapes"])};
   if (!tensor.contains("largest")) return row;
   row.push_back(fmt::format("{:.3g}", tensor["largest"].get<double>()));
@@ -93,7 +97,7 @@ std::string summary(const Json& json) {
   std::string where;
   for (const auto& tensor : json["differences"]) {
     const double here = tensor.value("largest", 0.0);
-    if (here > largest) where = value_text(tensor["name"]);
+    if (here > largest) where = name_text(value_text(tensor["name"]));
     largest = std::max(largest, here);
   }
   if (largest > 0) line += fmt::format("; the largest difference is {:.6g} ({})", largest, where);
@@ -143,11 +147,11 @@ void print_description(const Json& json) {
       }
     } else if (key == "metadata" || key == "settings") {
       for (const auto& [name, text] : value.items()) {
-        say(fmt::format("  {:<22} {}", name, value_text(text)));
+        say(fmt::format("  {:<22} {}", name_text(name), value_text(text)));
       }
     } else if (key == "shapes") {
       for (const auto& [name, shape] : value.items()) {
-        say(fmt::format("  {} {}", name, shape.dump()));
+        say(fmt::format("  {} {}", name_text(name), shape.dump()));
       }
     } else {
       say(fmt::format("  {:<22} {}", key, value_text(value)));

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "l2c/models/dit.h"
 #include "l2c/models/dit_infer.h"
 #include "l2c/models/dit_source.h"
+#include "report.h"
 
 namespace l2c::cli {
 
@@ -55,6 +57,23 @@ void add_counts(Json& json, const io::TensorMap& tensors) {
   json["types"] = types;
 }
 
+// The configuration has a line of its own.
+void add_metadata(Json& json, const io::Metadata& metadata) {
+  Json texts = Json::object();
+  for (const auto& [name, text] : metadata) {
+    if (name != "config") append(texts, name, text);
+  }
+  if (!texts.empty()) json["metadata"] = std::move(texts);
+}
+
+// A whole number, or the text that is there instead of one.
+Json step_of(const std::string& text) {
+  constexpr std::size_t longest_number = 20;
+  if (text.size() > longest_number) return text;
+  auto step = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return step.is_number_integer() ? step : Json(text);
+}
+
 Json describe_training_state(const std::string& path) {
   const auto file = io::SafetensorsFile::open(path);
   const auto& metadata = file.metadata();
@@ -65,27 +84,20 @@ Json describe_training_state(const std::string& path) {
   check_finite(path, tensors);
   Json json{{"kind", "training checkpoint"}, {"format", "safetensors"}};
   add_counts(json, tensors);
-  io::check_json_text(metadata.at("settings"), path);
-  const auto step = Json::parse(metadata.at("step"), nullptr, /*allow_exceptions=*/false);
-  json["step"] = step.is_number_integer() ? step : Json(metadata.at("step"));
-  json["settings"] = Json::parse(metadata.at("settings"), nullptr, /*allow_exceptions=*/false);
+  json["step"] = step_of(metadata.at("step"));
+  json["settings"] = parse_in_order(metadata.at("settings"), path);
   if (json["settings"].is_object()) return json;
   throw InputError(fmt::format("{}: the settings of the training are not a JSON object", path));
 }
 
-// The sections of a training checkpoint; a single unnamed one for every other file.
-std::vector<io::Checkpoint> open_sections(const std::string& path) {
-  std::vector<io::Checkpoint> sections;
-  if (io::looks_like_torch_file(path)) {
-    io::verify_torch_file(path);
-    const auto root = io::read_torch_file(path);
-    if (root->find("ema") != nullptr) sections.push_back(io::open_checkpoint(path));
-    if (root->find("model") != nullptr) {
-      sections.push_back(io::open_checkpoint(path, io::Weights::model));
-    }
-  }
-  if (sections.empty()) sections.push_back(io::open_checkpoint(path));
-  return sections;
+// The weights of a training checkpoint; only `ema`, which all else is opened as, for other files.
+std::vector<io::Weights> sections_of(const std::string& path) {
+  if (!io::looks_like_torch_file(path)) return {io::Weights::ema};
+  io::verify_torch_file(path);
+  const auto root = io::read_torch_file(path);
+  if (root->find("model") == nullptr) return {io::Weights::ema};
+  if (root->find("ema") == nullptr) return {io::Weights::model};
+  return {io::Weights::ema, io::Weights::model};
 }
 
 // Loading checks every name and shape.
@@ -105,7 +117,7 @@ bool is_diffusers_file(const std::string& path) {
 std::string scheduler_text(const std::filesystem::path& path) {
   try {
     return describe(
-        scheduler_config_from_json(io::read_text(path, io::most_json_bytes), path.string()));
+        scheduler_config_from_json(io::read_text_file(path, io::most_json_bytes), path.string()));
   } catch (const InputError& error) {
     return fmt::format("not usable here: {}", error.what());
   }
@@ -128,37 +140,81 @@ Json describe_diffusers(const std::string& path) {
   return json;
 }
 
-Json describe_checkpoint(const std::string& path) {
-  const auto sections = open_sections(path);
-  for (const auto& section : sections) check_finite(path, section.tensors);
-  const auto& checkpoint = sections.front();
+void refuse_arch(const std::string& arch, const std::string& path) {
+  if (arch.empty()) return;
+  throw InputError(
+      fmt::format("--arch is for a DiT whose file does not say what it is, and '{}' is another "
+                  "file: leave it out",
+                  path));
+}
+
+// Those of a preset of this width and depth, as infer_dit_config() has them.
+bool heads_are_known(const DiTConfig& config) {
+  for (const auto& name : dit_preset_names()) {
+    const DiTConfig preset = dit_preset(name);
+    if (preset.hidden_size == config.hidden_size && preset.depth == config.depth) return true;
+  }
+  return false;
+}
+
+// What can be said of one section. `config`: the model that it is, if that is known.
+Json describe_section(const io::Checkpoint& checkpoint, const std::string& arch,
+                      std::optional<DiTConfig>& config) {
   Json json{{"kind", "tensors"}, {"format", checkpoint.format}};
   add_counts(json, checkpoint.tensors);
   if (!checkpoint.section.empty()) json["section"] = checkpoint.section;
-  for (const auto& [name, value] : checkpoint.metadata) {
-    if (name != "config")
-      json["metadata"][name] = value;  // the configuration has a line of its own
-  }
+  add_metadata(json, checkpoint.metadata);
   const auto inferred = infer_dit_config(shapes_of(checkpoint.tensors));
   if (!inferred) {
+    refuse_arch(arch, checkpoint.path.string());
     Json shapes = Json::object();
-    for (const auto& [name, tensor] : checkpoint.tensors) shapes[name] = tensor.sizes().vec();
+    for (const auto& [name, tensor] : checkpoint.tensors) {
+      append(shapes, name, tensor.sizes().vec());
+    }
     json["shapes"] = std::move(shapes);
     return json;
   }
-  const bool says = checkpoint.metadata.contains("config");
-  const auto config = says ? resolve_dit_config("", checkpoint) : *inferred;
+  const bool says = !arch.empty() || checkpoint.metadata.contains("config");
+  config = says ? resolve_dit_config(arch, checkpoint) : *inferred;
   json["kind"] = "model";
-  json["architecture"] = dit_name(config);
-  json["described_as"] = describe_dit(config);
-  json["config_from"] = says ? "the file's metadata" : "the shapes of its tensors";
-  json["config"] = Json::parse(to_json(config));
-  json["fingerprint"] = checked_fingerprint(checkpoint, config);
-  if (sections.size() > 1) json["model_fingerprint"] = checked_fingerprint(sections.back(), config);
+  json["architecture"] = dit_name(*config);
+  json["described_as"] = describe_dit(*config);
+  json["config_from"] = !arch.empty() ? "--arch"
+                        : says        ? "the file's metadata"
+                                      : "the shapes of its tensors";
+  json["config"] = Json::parse(to_json(*config));
+  if (says || heads_are_known(*config)) {
+    json["fingerprint"] = checked_fingerprint(checkpoint, *config);
+    return json;
+  }
+  json["note"] =
+      "num_heads is a guess, since it leaves no trace in the shapes: give --arch FILE.json where "
+      "the model is used; its fingerprint depends on that";
+  config.reset();
+  return json;
+}
+
+// One section after the other: what is compressed in the file, or askew, is in memory, too.
+Json describe_checkpoint(const std::string& path, const std::string& arch) {
+  Json json;
+  std::optional<DiTConfig> config;
+  for (const auto weights : sections_of(path)) {
+    const auto checkpoint = io::open_checkpoint(path, weights);
+    check_finite(path, checkpoint.tensors);
+    if (json.is_null()) {
+      json = describe_section(checkpoint, arch, config);
+    } else if (config) {
+      json["model_fingerprint"] = checked_fingerprint(checkpoint, *config);
+    }
+  }
   return json;
 }
 
 }  // namespace
+
+void append(Json& object, const std::string& name, Json value) {
+  object.get_ref<Json::object_t&>().emplace_back(name, std::move(value));
+}
 
 bool is_training_state(const std::string& path) {
   const std::string end = ".safetensors";
@@ -175,10 +231,12 @@ io::Checkpoint open_verified(const std::string& path, io::Weights weights) {
   return io::open_checkpoint(path, weights);
 }
 
-Json describe_weights(const std::string& path) {
-  if (is_folder(path)) return describe_diffusers(path);
-  if (is_training_state(path)) return describe_training_state(path);
-  return is_diffusers_file(path) ? describe_diffusers(path) : describe_checkpoint(path);
+Json describe_weights(const InspectOptions& options) {
+  const std::string& path = options.file;
+  const bool diffusers = is_folder(path) || is_diffusers_file(path);
+  if (!diffusers && !is_training_state(path)) return describe_checkpoint(path, options.arch);
+  refuse_arch(options.arch, path);
+  return diffusers ? describe_diffusers(path) : describe_training_state(path);
 }
 
 }  // namespace l2c::cli

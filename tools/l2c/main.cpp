@@ -8,6 +8,8 @@
 #include <CLI/Validators.hpp>
 #include <cstdio>
 #include <exception>
+#include <limits>
+#include <sstream>
 #include <string>
 #include <string_view>
 
@@ -18,7 +20,9 @@
 #include "l2c/core/error.h"
 #include "l2c/core/log.h"
 #include "l2c/core/torch_errors.h"
+#include "l2c/core/words.h"
 #include "memory.h"
+#include "option_checks.h"
 
 namespace {
 
@@ -27,6 +31,21 @@ using namespace l2c::cli;
 int fail(ExitCode code, const std::exception& error) {
   complain(error.what());
   return code;
+}
+
+// CLI11 repeats the arguments, which a shell may have taken from the names of files.
+int refuse(const CLI::App& app, const CLI::ParseError& error) {
+  std::ostringstream text;
+  app.exit(error, text, text);
+  stderr_stream() << l2c::printable(text.str());
+  return input_error;
+}
+
+// After add_option_checks() what is left is a whole number that an int does not hold.
+CLI::ConversionError with_range(const CLI::ConversionError& error) {
+  using Limits = std::numeric_limits<int>;
+  return CLI::ConversionError(fmt::format("{}: give a whole number from {} to {}", error.what(),
+                                          Limits::min(), Limits::max()));
 }
 
 const char* name_of(l2c::LogLevel level) {
@@ -52,10 +71,11 @@ int run(int argc, char** argv) {
       "l2c makes images with diffusion transformers, reusing layer outputs between denoising "
       "steps."};
   app.name("l2c");
+  app.fallthrough();             // to the subcommands that are added: these options after them too
   app.require_subcommand(0, 1);  // none at all gets a message of our own, below
   app.add_option_function<std::string>("--log-level", show_log,
                                        "which remarks of the library to show: debug, info, warning "
-                                       "or none; before the command")
+                                       "or none")
       ->check(CLI::IsMember({"debug", "info", "warning", "none"}))
       ->trigger_on_parse()
       ->default_str("warning");
@@ -78,6 +98,8 @@ int run(int argc, char** argv) {
   add_train_router(app);
   add_place_steps(app);
   add_manual(app);
+  add_option_checks(app);
+  check_words(argc, argv);
   int code = ok;
   try {
     app.parse(argc, argv);
@@ -85,9 +107,10 @@ int run(int argc, char** argv) {
     code = done.get_exit_code();  // of a subcommand that did its work
   } catch (const CLI::Success& help) {
     return app.exit(help);
+  } catch (const CLI::ConversionError& error) {
+    return refuse(app, with_range(error));
   } catch (const CLI::ParseError& error) {
-    app.exit(error, stdout_stream(), stderr_stream());
-    return input_error;
+    return refuse(app, error);
   }
   if (app.get_subcommands().empty()) {
     complain("say what to do: sample, plan, inspect, train-dit, ... (l2c --help shows them all)");

@@ -70,8 +70,10 @@ std::string example_as_roff(const std::string& example) {
 std::string manual_markdown(const CLI::App& app) {
   std::string text = fmt::format(
       "# The l2c program\n\n<!-- Made by `l2c manual --format markdown` (make manual): change the "
-      "subcommands in tools/l2c instead. -->\n\n{}\n\n    l2c SUBCOMMAND [OPTIONS]\n\n{}\n\n",
-      app.get_description(), app.get_footer());
+      "subcommands in tools/l2c instead. -->\n\n{}\n\n    l2c SUBCOMMAND "
+      "[OPTIONS]\n\n{}\n\nOptions of the program, before the "
+      "subcommand or after it (there, `--help` is about the subcommand alone):\n\n{}\n",
+      app.get_description(), app.get_footer(), table(described_options(app)));
   const auto commands = described_commands(app);
   for (const auto& command : commands) {
     text += fmt::format("- [`l2c {}`](#l2c-{}): {}\n", command.name, command.name, command.text);

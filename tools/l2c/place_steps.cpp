@@ -16,6 +16,7 @@
 #include "interrupt.h"
 #include "l2c/core/build_info.h"
 #include "l2c/training/router_placement.h"
+#include "outputs.h"
 
 namespace l2c::cli {
 
@@ -35,7 +36,7 @@ struct PlaceStepsOptions {
 
 void place_steps(PlaceStepsOptions options) {
   if (options.placement.record.empty()) options.placement.record = options.out + ".search.json";
-  check_outputs({options.out, options.placement.record.string()});
+  check_outputs({options.out, options.placement.record.string()}, {options.model.model});
   const Interrupt interrupt;
   if (options.threads) set_threads(*options.threads);
   if (options.steps) options.placement.spacing = fmt::format("{}", *options.steps);

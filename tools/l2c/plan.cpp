@@ -3,6 +3,7 @@
 
 #include <CLI/App.hpp>
 #include <nlohmann/json.hpp>
+#include <ostream>
 
 #include "arguments.h"
 #include "commands.h"
@@ -86,7 +87,7 @@ std::string macs_text(double macs) {
 
 void print_plan(const PlanOptions& options, const Planned& planned) {
   const PlanCost& cost = planned.cost;
-  say(heat_map(planned.plan, planned.shape, stdout_is_terminal()));
+  stdout_stream() << heat_map(planned.plan, planned.shape, stdout_is_terminal()) << std::endl;
   if (options.target_speedup) {
     say(fmt::format("asked for an ideal speed-up of {:.4g}x: threshold {:.9g} gives {:.4f}x\n",
                     *options.target_speedup, planned.cache.threshold, cost.ideal_speedup));

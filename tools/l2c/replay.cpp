@@ -176,7 +176,10 @@ void note_differences(const ImageSettings& settings, const ImageSettings& now) {
   compare("l2c", settings.version, now.version);
   compare("device", settings.device, now.device);
   compare("instruction set", settings.instruction_set, now.instruction_set);
-  compare("reuse", settings.cache, now.cache);
+  if (settings.cache != now.cache) {
+    complain(fmt::format("note: the picture was made with reuse {}, now {}: other images",
+                         settings.cache, now.cache));
+  }
   if (other.empty()) return;
   complain(fmt::format(
       "note: the picture was made with {}: images may differ, if only in the last bits", other));

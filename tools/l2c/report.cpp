@@ -6,11 +6,23 @@
 #include <cmath>
 
 #include "console.h"
+#include "l2c/core/error.h"
 #include "l2c/io/file.h"
+#include "l2c/io/json_text.h"
 
 namespace l2c::cli {
 
 namespace {
+
+constexpr std::size_t most_names_of_ours = 1000;
+
+// Of all objects in it.
+std::size_t most_names(const nlohmann::json& json) {
+  if (!json.is_structured()) return 0;
+  std::size_t most = json.is_object() ? json.size() : 0;
+  for (const auto& value : json) most = std::max(most, most_names(value));
+  return most;
+}
 
 std::vector<float> cut_to_pixels(std::vector<float> values) {
   for (float& value : values) value = std::clamp(value, -1.0F, 1.0F);
@@ -99,7 +111,36 @@ nlohmann::ordered_json stats_json(const RunStats& stats,
 }
 
 std::string json_text(const nlohmann::ordered_json& json) {
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return printable_json(json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+std::string printable_json(std::string_view json) {
+  std::string text;
+  text.reserve(json.size());
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const auto next = i + 1 < json.size() ? static_cast<unsigned char>(json[i + 1]) : 0U;
+    if (json[i] == '\x7f') {
+      text += "\\u007f";
+    } else if (json[i] == '\xc2' && next < 0xa0) {
+      text += fmt::format("\\u{:04x}", next);  // two bytes for U+0080 to U+009F
+      ++i;
+    } else if (json[i] != '\r') {
+      text += json[i];
+    }
+  }
+  return text;
+}
+
+nlohmann::ordered_json parse_in_order(const std::string& text, const std::string& where) {
+  io::check_json_text(text, where);
+  // What keeps the order looks each name up among all before it: others are counted first.
+  const auto sorted = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (most_names(sorted) > most_names_of_ours) {
+    throw InputError(fmt::format(
+        "{}: JSON with more than {} names in one object; check that it is the right file", where,
+        most_names_of_ours));
+  }
+  return nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
 }
 
 void write_text(const std::string& path, const std::string& text) {

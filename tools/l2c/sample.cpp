@@ -34,12 +34,24 @@ std::vector<int> labels_of(const SampleOptions& options, const Pipeline& pipelin
   return labels;
 }
 
+// False when it cannot be written: no reason to lose the run.
+bool show_preview(const SampleOptions& options, const std::vector<Image>& images) {
+  try {
+    write_preview(options, images);
+    return true;
+  } catch (const Error& error) {
+    complain(fmt::format("note: no more previews: {}", error.what()));
+    return false;
+  }
+}
+
 Result run(const Pipeline& pipeline, const Request& request, const SampleOptions& options,
            const std::string& title, const std::stop_token& stop) {
   ProgressLine line(title);
+  bool previews = true;
   const auto show = [&](const Progress& progress) {
     line.show(progress);
-    if (!progress.preview.empty()) write_preview(options, progress.preview);
+    if (!progress.preview.empty() && previews) previews = show_preview(options, progress.preview);
   };
   return pipeline.sample(request, show, stop);
 }
@@ -198,6 +210,7 @@ void sample(SampleOptions options, const CLI::App& command) {
   (void)pipeline.plan(request);  // a request that does not fit fails here, before any work
   check_image(options, request);
   check_sheet_size(options, request, pipeline.summary().image_size);
+  prepare_images(options, request);
   note_false_colours(options, pipeline.summary());
 
   auto [result, full] = run_all(options, pipeline, request, interrupt.token());

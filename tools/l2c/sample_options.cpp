@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "l2c/sampling/latents.h"
+#include "option_checks.h"
 
 namespace l2c::cli {
 
@@ -56,8 +57,10 @@ void add_request_options(CLI::App& app, SampleOptions& options) {
   app.add_option("--batch-size", options.batch_size, "images at a time")->capture_default_str();
   app.add_option(
          "--memory-limit", options.memory_limit,
-         "that images may take beside the weights (\"500MB\", \"2GiB\"): fewer at a time then")
-      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));
+         "that images may take beside the weights (bytes, \"500MB\", \"1.5GiB\"): fewer at a time "
+         "then")
+      ->type_name("SIZE")
+      ->transform(size_in_bytes());
 }
 
 void add_output_options(CLI::App& app, SampleOptions& options) {

@@ -5,14 +5,18 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <system_error>
+#include <vector>
 
 #include "console.h"
 #include "l2c/core/error.h"
+#include "l2c/io/file.h"
 #include "l2c/io/png.h"
 #include "l2c/io/png_text.h"
 #include "l2c/sampling/contact_sheet.h"
 #include "l2c/sampling/latents.h"
+#include "outputs.h"
 #include "report.h"
 
 namespace l2c::cli {
@@ -62,23 +66,51 @@ ImageSettings alone(ImageSettings settings) {
   return settings;
 }
 
+std::string image_path(const SampleOptions& options, std::int64_t number, int label) {
+  return (std::filesystem::path(options.images) / fmt::format("{:06}-label-{}.png", number, label))
+      .string();
+}
+
 void write_images(const SampleOptions& options, const SampleResults& results) {
   for (const Image& image : results.result.images) {
-    const auto name =
-        fmt::format("{:06}-label-{}.png", results.request.first_image + image.index, image.label);
     write_picture(
-        (std::filesystem::path(options.images) / name).string(), image.bitmap,
+        image_path(options, results.request.first_image + image.index, image.label), image.bitmap,
         options.image ? alone(results.settings) : of_image(results.settings, image.index));
   }
   say(fmt::format("wrote {} images to {}", results.result.images.size(), options.images));
 }
 
-void make_folder(const std::string& folder) {
+[[noreturn]] void refuse_folder(const std::string& folder, const std::string& why) {
+  throw InputError(fmt::format("--images {}: cannot make that folder: {}", folder, why));
+}
+
+// That it is one, or could be made. Makes nothing: the request may still be refused.
+void check_folder(const std::string& folder) {
   std::error_code error;
-  std::filesystem::create_directory(folder, error);
-  if (std::filesystem::is_directory(folder)) return;
-  throw InputError(fmt::format("--images {}: cannot make that folder: {}", folder,
-                               error ? error.message() : "a file has its name"));
+  if (!std::filesystem::exists(folder, error)) {
+    const auto path = std::filesystem::path(folder);
+    io::check_writable(path.has_filename() ? path : path.parent_path());
+  } else if (std::filesystem::is_directory(folder, error)) {
+    io::check_writable(std::filesystem::path(folder) / "000000.png");
+  } else {
+    refuse_folder(folder, "a file has its name");
+  }
+}
+
+// All that is read.
+std::vector<std::string> inputs_of(const SampleOptions& options) {
+  const auto& noise = options.initial_noise;
+  return {options.pipeline.model,
+          options.pipeline.init,
+          options.pipeline.load.vae,
+          options.cache.router,
+          options.from,
+          noise,
+          noise.substr(0, noise.rfind(':'))};
+}
+
+std::vector<std::string> outputs_of(const SampleOptions& options) {
+  return {options.out, options.save_latents, options.stats, options.preview};
 }
 
 }  // namespace
@@ -93,10 +125,24 @@ void prepare_outputs(SampleOptions& options) {
           fmt::format("'{}' would be written over: name another file with --out", options.from));
     }
   }
-  check_outputs({options.out, options.save_latents, options.stats, options.preview});
+  check_outputs(outputs_of(options), inputs_of(options));
+  if (!options.images.empty()) check_folder(options.images);
+}
+
+void prepare_images(const SampleOptions& options, const Request& request) {
   if (options.images.empty()) return;
-  make_folder(options.images);
-  check_outputs({(std::filesystem::path(options.images) / "000000.png").string()});
+  std::error_code error;
+  std::filesystem::create_directory(options.images, error);
+  if (!std::filesystem::is_directory(options.images)) {
+    refuse_folder(options.images, error ? error.message() : "a file has its name");
+  }
+  auto paths = outputs_of(options);
+  const auto images = static_cast<std::int64_t>(request.labels.size()) * request.per_class;
+  for (std::int64_t i = 0; i < images; ++i) {
+    const auto label = request.labels[static_cast<std::size_t>(i / request.per_class)];
+    paths.push_back(image_path(options, request.first_image + i, label));
+  }
+  check_outputs(paths, inputs_of(options));
 }
 
 void check_sheet_size(const SampleOptions& options, const Request& request, int size) {
@@ -129,8 +175,8 @@ void write_outputs(const SampleOptions& options, const SampleResults& results) {
     write_json(options.stats, results.stats);
     say(fmt::format("wrote {}", options.stats));
   }
-  if (!options.images.empty()) write_images(options, results);
   if (!options.out.empty()) write_sheet(options, results);
+  if (!options.images.empty()) write_images(options, results);
 }
 
 void write_preview(const SampleOptions& options, const std::vector<Image>& images) {

@@ -10,9 +10,13 @@
 
 namespace l2c::cli {
 
-// Sees to a default output and makes the folder of single images. Throws InputError when one cannot
-// be written.
+// Sees to a default output. Throws InputError when one cannot be written, or would replace what is
+// read. Makes nothing.
 void prepare_outputs(SampleOptions& options);
+
+// Makes the folder of single images, once the request is known to be good, and checks their files
+// in the same way.
+void prepare_images(const SampleOptions& options, const Request& request);
 
 // Before the work: whether the picture of so many images, of `size` pixels a side, can be written
 // at all. Throws InputError.
