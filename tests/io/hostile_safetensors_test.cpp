@@ -87,6 +87,8 @@ TEST(HostileFiles, Safetensors) {
            "a text of 20000001 bytes at byte 1, 4194304 are the most"},
           {"metadata of 3 MB", name,
            metadata(joined({R"("a":")", std::string(3 * kMillion, 'b'), "\""})), ""},
+          {"a tar archive's mark in a header", name,
+           metadata(joined({R"("a":")", std::string(227, '-'), "ustar\""})), ""},
           {"60,000 tensors", name, many_tensors(60'000), "more than 50000 tensors"},
           {"50,000 tensors", name, many_tensors(50'000), ""},
           {"150,000 entries of metadata", name, many_entries(150'000), "more than 100000 entries"},
