@@ -54,12 +54,18 @@ std::vector<std::string> write_order(const TensorSpecs& tensors) {
   return order;
 }
 
+// As JSON, with its quotation marks. What is no UTF-8 is refused later.
+std::size_t json_size(const std::string& text) {
+  return nlohmann::json(text)
+      .dump(-1, ' ', /*ensure_ascii=*/false, nlohmann::json::error_handler_t::replace)
+      .size();
+}
+
 void check_metadata(const std::filesystem::path& path, const Metadata& metadata) {
   check_limit(path, metadata.size(), kMostEntries, "entries of metadata");
-  constexpr std::size_t longest = kLongestText / 6;  // an escaped letter takes six bytes at most
   for (const auto& [key, value] : metadata) {
     check_limit(path, key.size(), kLongestName, "bytes in the name of an entry of metadata");
-    check_limit(path, value.size(), longest, "bytes in an entry of metadata");
+    check_limit(path, json_size(value), kLongestText, "bytes of JSON in an entry of metadata");
   }
 }
 

@@ -154,8 +154,7 @@ void check_size(const io::Checkpoint& checkpoint, const io::TensorSpecs& specs) 
   if (made <= times * source + beside) return;
   throw InputError(
       fmt::format("'{}': {} would be written of a file of {}: many of its tensors are the same "
-                  "bytes; save only "
-                  "those that you need",
+                  "bytes; save those that you need",
                   checkpoint.path.string(), bytes_text(made), bytes_text(source)));
 }
 

@@ -116,6 +116,14 @@ TEST(SafetensorsWriter, RefusesAHeaderBeforeAFileIsMade) {
   EXPECT_EQ(test::names_in(folder).size(), 0U);
 }
 
+TEST(SafetensorsWriter, WritesTheLongestTextThatIsRead) {
+  const auto path = scratch() / "a.safetensors";
+  const Metadata metadata{{"long", std::string((4 << 20) - 2, 'm')},
+                          {"escaped", std::string((4 << 20) / 6 - 1, '\1')}};
+  write_safetensors(path, {{"w", at::ones({1})}}, metadata);
+  EXPECT_EQ(SafetensorsFile::open(path).metadata(), metadata);
+}
+
 TEST(SafetensorsWriter, RefusesWhatItsReaderWould) {
   const auto path = test::scratch() / "a.safetensors";
   const auto message = [&](const std::string& name, std::vector<std::int64_t> shape,
@@ -126,8 +134,8 @@ TEST(SafetensorsWriter, RefusesWhatItsReaderWould) {
   };
   EXPECT_THAT(message(std::string(2001, 'n'), {1}, {}), HasSubstr("2001 bytes in the name"));
   EXPECT_THAT(message("w", std::vector<std::int64_t>(65, 1), {}), HasSubstr("65 axes of tensor"));
-  EXPECT_THAT(message("w", {1}, {{"k", std::string(1 << 20, 'm')}}),
-              HasSubstr("1048576 bytes in an entry of metadata"));
+  EXPECT_THAT(message("w", {1}, {{"k", std::string(4 << 20, 'm')}}),
+              HasSubstr("4194306 bytes of JSON in an entry of metadata, 4194304 are the most"));
   EXPECT_THAT(message("w", {1}, {{std::string(2001, 'k'), "v"}}),
               HasSubstr("2001 bytes in the name of an entry"));
   EXPECT_FALSE(std::filesystem::exists(path));

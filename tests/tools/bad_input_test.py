@@ -93,6 +93,8 @@ class BadInput(Case):
         self.fashion("--steps", 2 ** 31, says=["--steps", str(2 ** 31), f"to {2 ** 31 - 1}"])
 
     def test_numbers_in_other_notations(self):
+        # A blank or plus sign before it is none of its digits.
+        self.fashion("--router", FAST, "--steps", " +10", says=["20", "10"])
         # 010 is ten, not eight, and 08 is eight.
         self.fashion("--router", FAST, "--steps", "010", says=["20", "10"])
         self.fashion("--preview", self.folder / "p.png", "--preview-every", "08", "--steps", "0", says="0 steps")

@@ -256,6 +256,12 @@ class SampleExtras(Case):
                              ("--out", self.folder / "x/../r.safetensors")):
             (self.folder / "x").mkdir(exist_ok=True)
             self.fails(2, *run, option, path, says="would be written over")
+        spec = ["sample", "--model", model, "--labels", 1, "--steps", 20, "--policy"]
+        self.fails(2, *spec, f"router:{router}@0.5", "--stats", router, says="would be written over")
+        self.fails(2, *spec, f"router:{router}@0.5+taylor:1", "--stats", router, says="would be written over")
+        config = self.folder / "c.json"
+        config.write_text((DATA / "dit_tiny/config.json").read_text())
+        self.fails(2, "sample", "--model", TINY[1], "--arch", config, "--labels", 1, "--stats", config, says="would be written over")
         images = self.folder / "images"
         self.ok(*run, "--images", images)
         source = images / "000000-label-1.png"
@@ -268,7 +274,8 @@ class SampleExtras(Case):
         shutil.copytree(DATA / "diffusers", folder)
         self.fails(2, "sample", "--model", folder, "--labels", 1, "--steps", 2, "--stats", folder / "model_index.json",
                    says="would be written over")
-        self.ok("sample", "--model", folder, "--labels", 1, "--steps", 2, "--out", folder / "samples.png")
+        for _ in range(2):  # what it made itself may be made again
+            self.ok("sample", "--model", folder, "--labels", 1, "--steps", 2, "--out", folder / "samples.png", "--stats", folder / "s.json")
 
     def test_two_outputs_are_two_files(self):
         stats, images = self.folder / "s.json", self.folder / "images"

@@ -91,7 +91,7 @@ void check(const BenchOptions& options) {
   check_once(options.dtypes, "--dtype");
   check_once(options.threads, "--threads");
   check_benchmark(options.measure, options.pipeline.load.device);
-  check_outputs({options.json, options.chart}, {options.pipeline.model, options.cache.router});
+  check_outputs({options.json, options.chart}, inputs_of(options.pipeline, options.cache));
 }
 
 // Everything at once, in one micro-batch; class after class.

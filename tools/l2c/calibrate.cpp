@@ -67,7 +67,7 @@ void check(const CalibrateOptions& options) {
   if (options.out.empty() != !options.threshold) {
     throw InputError("--out and --threshold belong together: a schedule needs both");
   }
-  check_outputs({options.out, options.fit}, {options.pipeline.model});
+  check_outputs({options.out, options.fit}, inputs_of(options.pipeline));
 }
 
 void measure(const Pipeline& pipeline, Request request, std::shared_ptr<const CachePolicy> policy,

@@ -112,10 +112,21 @@ void measure(const std::vector<PolicySpec>& policies, const EvalOptions& o,
   write_samples(subject.pipeline, policies, o, stop);
 }
 
+std::vector<std::string> inputs_of(const EvalOptions& options) {
+  const EvaluatingOptions& measured = options.measured;
+  std::vector<std::string> inputs{measured.model, measured.classifier, measured.inception,
+                                  measured.reference};
+  for (const auto& policy : options.policies) {
+    const auto paths = paths_in(policy);
+    inputs.insert(inputs.end(), paths.begin(), paths.end());
+  }
+  return inputs;
+}
+
 void eval(EvalOptions options) {
   settle(options.measured);
   check_options(options);
-  check_outputs({options.out, options.npz}, {options.measured.model});
+  check_outputs({options.out, options.npz}, inputs_of(options));
   const Interrupt interrupt;
   if (options.measured.threads) set_threads(*options.measured.threads);
   std::vector<PolicySpec> policies;

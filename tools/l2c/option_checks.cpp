@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/TypeTools.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -25,6 +26,10 @@ constexpr std::string_view empty_value =
 template <typename Whole>
 std::string read_whole(std::string& text) {
   if (text.empty()) return std::string(empty_value);
+  // "1, 2" as one word, and "+5".
+  const auto first = text.find_first_not_of(" \t");
+  text.erase(0, std::min(first, text.size()));
+  if (text.starts_with("+") && text.find_first_of("+-", 1) == text.npos) text.erase(0, 1);
   Whole value = 0;
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, value);

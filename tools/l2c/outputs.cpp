@@ -29,15 +29,48 @@ bool lies_in(const std::string& file, const std::string& folder) {
   return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
 }
 
+// By its name: a Diffusers folder may hold what earlier runs made, too.
+bool is_part_of_a_model(const fs::path& file) {
+  const std::string name = file.filename().string();
+  return name == "model_index.json" || name == "config.json" || name == "scheduler_config.json" ||
+         name.starts_with("diffusion_pytorch_model");
+}
+
 bool replaces(const std::string& output, const std::string& input) {
   std::error_code error;
   if (!fs::exists(output, error)) return false;
   if (fs::equivalent(output, input, error)) return true;
-  return fs::is_directory(input, error) && fs::path(output).extension() != ".png" &&
+  return is_part_of_a_model(output) && fs::is_directory(input, error) &&
          lies_in(place_of(output), place_of(input));
 }
 
 }  // namespace
+
+std::vector<std::string> paths_in(const std::string& text) {
+  std::vector<std::string> paths{text};
+  const auto add_from = [&](std::size_t begin) {
+    for (std::size_t end = text.find_first_of(":@+,", begin); end != text.npos;
+         end = text.find_first_of(":@+,", end + 1)) {
+      paths.push_back(text.substr(begin, end - begin));
+    }
+    paths.push_back(text.substr(begin));
+  };
+  add_from(0);
+  for (std::size_t at = text.find(':'); at != text.npos; at = text.find(':', at + 1)) {
+    add_from(at + 1);
+  }
+  return paths;
+}
+
+std::vector<std::string> inputs_of(const PipelineOptions& pipeline, const CacheOptions& cache) {
+  std::vector<std::string> inputs{pipeline.model, pipeline.load.architecture, pipeline.load.vae,
+                                  cache.router};
+  for (const auto& text : {cache.policy, cache.recall}) {
+    const auto paths = paths_in(text);
+    inputs.insert(inputs.end(), paths.begin(), paths.end());
+  }
+  return inputs;
+}
 
 void check_outputs(const std::vector<std::string>& outputs,
                    const std::vector<std::string>& inputs) {

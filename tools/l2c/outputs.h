@@ -4,11 +4,19 @@
 #include <string>
 #include <vector>
 
+#include "arguments.h"
+
 namespace l2c::cli {
 
+// Whatever could be the path of a file in "router:F@0.1", "every:3+fitted:F@2" or "F:tensor".
+std::vector<std::string> paths_in(const std::string& text);
+
+// What is read for a pipeline and for reuse, as check_outputs() takes it.
+std::vector<std::string> inputs_of(const PipelineOptions& pipeline, const CacheOptions& cache = {});
+
 // Throws InputError when two outputs are one file, however their paths are written, when an output
-// would replace one of the inputs (files, or folders of a model: then any of its files but
-// pictures), or when one cannot be written. Empty: not asked for, or not given.
+// would replace one of the inputs (files, or folders of a Diffusers model: then the files that make
+// it up), or when one cannot be written. Empty: not asked for, or not given.
 void check_outputs(const std::vector<std::string>& outputs,
                    const std::vector<std::string>& inputs = {});
 

@@ -36,7 +36,8 @@ struct PlaceStepsOptions {
 
 void place_steps(PlaceStepsOptions options) {
   if (options.placement.record.empty()) options.placement.record = options.out + ".search.json";
-  check_outputs({options.out, options.placement.record.string()}, {options.model.model});
+  check_outputs({options.out, options.placement.record.string()},
+                {options.model.model, options.model.arch});
   const Interrupt interrupt;
   if (options.threads) set_threads(*options.threads);
   if (options.steps) options.placement.spacing = fmt::format("{}", *options.steps);

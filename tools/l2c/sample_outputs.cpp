@@ -99,14 +99,11 @@ void check_folder(const std::string& folder) {
 
 // All that is read.
 std::vector<std::string> inputs_of(const SampleOptions& options) {
-  const auto& noise = options.initial_noise;
-  return {options.pipeline.model,
-          options.pipeline.init,
-          options.pipeline.load.vae,
-          options.cache.router,
-          options.from,
-          noise,
-          noise.substr(0, noise.rfind(':'))};
+  auto inputs = inputs_of(options.pipeline, options.cache);
+  inputs.push_back(options.from);
+  const auto noise = paths_in(options.initial_noise);
+  inputs.insert(inputs.end(), noise.begin(), noise.end());
+  return inputs;
 }
 
 std::vector<std::string> outputs_of(const SampleOptions& options) {

@@ -13,7 +13,8 @@
 #include "l2c/core/error.h"
 #include "l2c/datasets/dataset.h"
 #include "l2c/evaluation/classifier_trainer.h"
-#include "l2c/io/file.h"
+#include "l2c/io/safetensors.h"
+#include "outputs.h"
 
 namespace l2c::cli {
 
@@ -69,7 +70,7 @@ ClassificationResult measure(const Classifier& classifier, const DataSet& test,
 }
 
 void train_classifier(TrainClassifierOptions options) {
-  io::check_writable(options.out);
+  check_outputs({options.out}, {options.data, options.test_data});
   const Interrupt interrupt;
   if (options.threads) set_threads(*options.threads);
   options.training.flip = !options.no_flip;

@@ -31,7 +31,9 @@ using TensorSpecs = std::map<std::string, TensorSpec>;  // sorted by name, in by
 class SafetensorsWriter {
  public:
   // Throws InputError, before a file is made: a dtype without a name in the format, a name that is
-  // reserved, texts that are not UTF-8, a header of more than 100 MB; and as AtomicFile does.
+  // reserved, texts that are not UTF-8, a header of more than 100 MB, what SafetensorsFile would
+  // not read (more than 50,000 tensors, 64 axes, names of 2,000 bytes, 100,000 entries of metadata
+  // of 4 MiB each as JSON); and as AtomicFile does.
   SafetensorsWriter(std::filesystem::path path, TensorSpecs tensors, const Metadata& metadata = {});
 
   // The order in which the tensors have to come: wide elements first, then by name.

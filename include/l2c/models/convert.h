@@ -61,9 +61,10 @@ struct Converted {
 // Throws InputError: what cannot be read, a target that is one of the source's files, cannot be
 // written or is not named *.safetensors, an arch that does not fit, tensors that do not fit the
 // configuration, a type that safetensors has no name for, a finite number that does not fit into
-// the new type, a source with a checksum of its content (l2c's own working files); RunError (disk
-// full); Cancelled after `stop`, which is looked at before each tensor. What was at `target` then
-// is untouched. Routers are Router::load and save. Thread-safe.
+// the new type, what SafetensorsWriter refuses, tensors of more than 16 times the source's bytes
+// and 1 GiB (many views of the same bytes), a source with a checksum of its content (l2c's own
+// working files); RunError (disk full); Cancelled after `stop`, which is looked at before each
+// tensor. What was at `target` then is untouched. Routers are Router::load and save. Thread-safe.
 Converted convert_weights(const std::filesystem::path& source, const std::filesystem::path& target,
                           const ConvertOptions& options = {},
                           const std::function<void(const ConvertProgress&)>& progress = {},
