@@ -66,6 +66,15 @@ void show_log(const std::string& least) {
       level);
 }
 
+// Not where files alone are read: whole tensors of many sizes come and go once, and what is left
+// between them would add up.
+void keep_memory_for_steps(CLI::App& app) {
+  for (CLI::App* command : app.get_subcommands({})) {
+    if (command->get_name() == "inspect" || command->get_name() == "convert") continue;
+    command->preparse_callback([](std::size_t) { keep_freed_memory(); });
+  }
+}
+
 int run(int argc, char** argv) {
   CLI::App app{
       "l2c makes images with diffusion transformers, reusing layer outputs between denoising "
@@ -98,6 +107,7 @@ int run(int argc, char** argv) {
   add_train_router(app);
   add_place_steps(app);
   add_manual(app);
+  keep_memory_for_steps(app);
   add_option_checks(app);
   check_words(argc, argv);
   int code = ok;
@@ -124,7 +134,6 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  keep_freed_memory();
   try {
     show_log("warning");
     int code = run_error;
