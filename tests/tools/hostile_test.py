@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 import tensor_file
-from program import ASSETS, FASHION, PROGRAM, Case, l2c
+from program import ASSETS, FASHION, PROGRAM, Case, l2c, peak_memory
 
 SANITIZED = b"__asan_init" in Path(PROGRAM).read_bytes()
 MEGABYTE = 1 << 20
@@ -182,15 +182,7 @@ class HostileSize(Case):
 @unittest.skipIf(SANITIZED, "AddressSanitizer needs memory of its own")
 class HostileMemory(Case):
     def peak(self, file):
-        """Bytes that inspect takes at most, the program and its libraries included."""
-        child = subprocess.Popen([PROGRAM, "inspect", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                 env={**os.environ, "OMP_NUM_THREADS": "1"})
-        with child.stderr:
-            complaints = child.stderr.read()
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        self.assertEqual(child.returncode, 0, complaints)
-        return usage.ru_maxrss * 1024
+        return peak_memory(self, "inspect", file, OMP_NUM_THREADS="1")
 
     def test_the_sections_of_a_compressed_checkpoint(self):
         count = 9 * MEGABYTE  # 36 MB each

@@ -3,15 +3,13 @@
     L2C_PROGRAM=build/dev/tools/l2c/l2c python3 memory_test.py [TestClass]
 """
 import json
-import os
 import struct
-import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
-PROGRAM = os.environ["L2C_PROGRAM"]
-DATA = Path(__file__).resolve().parents[1] / "data"
+from program import DATA, PROGRAM, peak_memory
+
 WIDTH, DEPTH, MLP = 768, 6, 4
 LARGE = {"input_size": 8, "patch_size": 2, "in_channels": 4, "hidden_size": WIDTH, "depth": DEPTH, "num_heads": 12,
          "mlp_ratio": float(MLP), "class_dropout_prob": 0.1, "num_classes": 10, "learn_sigma": True}
@@ -68,16 +66,9 @@ class LoadingMemory(unittest.TestCase):
         self.parameters = sum(map(elements, shapes().values()))
 
     def peak(self, *model, dtype):
-        """Bytes that one sampled image takes at most, the program and its libraries included."""
-        command = [PROGRAM, "sample", *model, "--dtype", dtype, "--steps", 1, "--labels", 1, "--threads", 1,
-                   "--save-latents", self.folder / "x.safetensors"]
-        child = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        with child.stderr:
-            complaints = child.stderr.read()
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        self.assertEqual(child.returncode, 0, complaints)
-        return usage.ru_maxrss * 1024
+        """Of one sampled image."""
+        return peak_memory(self, "sample", *model, "--dtype", dtype, "--steps", 1, "--labels", 1, "--threads", 1,
+                           "--save-latents", self.folder / "x.safetensors")
 
     def check(self, *model):
         for dtype, size in (("fp32", 4), ("bf16", 2)):

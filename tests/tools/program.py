@@ -23,6 +23,18 @@ def l2c(*arguments, timeout=120):
                           timeout=timeout, stdin=subprocess.DEVNULL)
 
 
+def peak_memory(test, *arguments, **environment):
+    """Bytes that the program takes at most, its libraries included, with these variables set as well. It has to succeed."""
+    child = subprocess.Popen([PROGRAM, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                             env={**os.environ, **environment})
+    with child.stderr:
+        complaints = child.stderr.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    test.assertEqual(child.returncode, 0, complaints)
+    return usage.ru_maxrss * 1024
+
+
 class Case(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
