@@ -124,7 +124,7 @@ bool gets_a_thread() {
   }
 }
 
-[[noreturn]] void work_without_new_threads() {
+[[noreturn, maybe_unused]] void work_without_new_threads() {
   at::set_num_threads(6);
   allow_no_more_threads();
   if (gets_a_thread()) std::exit(3);
