@@ -41,7 +41,7 @@ std::string harmless(std::string_view text, std::string_view kept) {
     const std::size_t size = letter_bytes(text);
     const auto letter = text.substr(0, std::max<std::size_t>(size, 1));
     const bool shows = size > 0 && (!is_control(letter) || kept.find(letter) != kept.npos);
-    shows ? shown += letter : shown += '?';
+    shown += shows ? letter : "?";
     text.remove_prefix(letter.size());
   }
   return shown;

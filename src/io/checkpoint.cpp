@@ -16,6 +16,7 @@
 #include "l2c/core/words.h"
 #include "l2c/io/sharded.h"
 #include "l2c/io/torch_checkpoint.h"
+#include "safetensors_header.h"
 #include "torch_format.h"
 
 namespace l2c::io {
@@ -167,11 +168,6 @@ Checkpoint open_safetensors(const std::shared_ptr<const MappedFile>& mapped, Wei
           .tensors = file.tensors(),
           .metadata = file.metadata(),
           .file = mapped};
-}
-
-bool looks_like_safetensors(std::span<const std::byte> bytes) {
-  constexpr std::size_t kHeaderStart = 8;
-  return bytes.size() > kHeaderStart && bytes[kHeaderStart] == std::byte{'{'};
 }
 
 }  // namespace

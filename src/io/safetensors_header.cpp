@@ -172,8 +172,8 @@ bool HeaderReader::key(string_t& value) {
   if (depth_ == 1) {
     check_length(value);
     name_ = value;
-    count(header_.tensors.size(), kMostTensors, "tensors");
     const bool metadata = name_ == kMetadataKey;
+    if (!metadata) count(header_.tensors.size(), kMostTensors, "tensors");
     const bool fresh =
         metadata ? !std::exchange(metadata_seen_, true) : header_.tensors.try_emplace(name_).second;
     if (!fresh) fail(fmt::format("the name '{}' occurs twice", name_));
@@ -181,7 +181,7 @@ bool HeaderReader::key(string_t& value) {
   }
   check_length(value);
   field_ = value;
-  count(header_.metadata.size(), kMostEntries, "entries of metadata");
+  if (in_metadata()) count(header_.metadata.size(), kMostEntries, "entries of metadata");
   const bool fresh =
       in_metadata() ? header_.metadata.try_emplace(field_).second : fields_.insert(field_).second;
   if (!fresh) fail(fmt::format("{} occurs twice", place()));
@@ -217,6 +217,11 @@ bool HeaderReader::end_array() {
 }
 
 }  // namespace
+
+bool looks_like_safetensors(std::span<const std::byte> bytes) noexcept {
+  constexpr std::size_t header = 8;
+  return bytes.size() > header && bytes[header] == std::byte{'{'};
+}
 
 std::optional<at::ScalarType> dtype_of_name(std::string_view name) {
   for (const auto& [known, dtype] : kDtypes) {

@@ -1,9 +1,11 @@
 // The JSON header of a safetensors file: names of dtypes, and a reader for hostile input.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +24,9 @@ constexpr std::size_t kMostEntries = 100'000;  // of metadata
 constexpr std::size_t kMostAxes = 64;
 constexpr std::size_t kLongestName = 2'000;                  // in bytes
 constexpr std::size_t kLongestText = std::size_t{4} << 20U;  // of metadata, as JSON, in bytes
+
+// By the first letter of its header.
+bool looks_like_safetensors(std::span<const std::byte> bytes) noexcept;
 
 std::optional<at::ScalarType> dtype_of_name(std::string_view name);
 // Null for a dtype that the format has no name for.

@@ -18,6 +18,7 @@
 #include "l2c/core/error.h"
 #include "l2c/core/words.h"
 #include "pickle.h"
+#include "safetensors_header.h"
 #include "torch_format.h"
 #include "zip.h"
 
@@ -59,14 +60,11 @@ std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// PyTorch before 0.1.10. A header of safetensors, which begins at byte 8, may hold the mark as
-// well.
+// PyTorch before 0.1.10. A header of safetensors may hold the mark, too.
 bool looks_like_tar(std::span<const std::byte> bytes) noexcept {
   constexpr std::size_t kPlace = 257;
-  constexpr std::size_t kHeader = 8;
-  if (bytes.size() > kHeader && bytes[kHeader] == std::byte{'{'}) return false;
   constexpr std::string_view kMark = "ustar";
-  return bytes.size() >= kPlace + kMark.size() &&
+  return !looks_like_safetensors(bytes) && bytes.size() >= kPlace + kMark.size() &&
          text_of(bytes.subspan(kPlace, kMark.size())) == kMark;
 }
 

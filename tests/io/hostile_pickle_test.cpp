@@ -2,11 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <ctime>
 #include <limits>
 #include <string>
 #include <vector>
 
 #include "io/open_hostile.h"
+#include "l2c/core/error.h"
 #include "support/byte_files.h"
 #include "support/golden.h"
 #include "support/hostile_files.h"
@@ -72,8 +74,8 @@ std::string tensors_with_facts(std::size_t facts, std::size_t calls) {
 // One long persistent id, kept, and asked for again and again.
 std::string long_ids(std::size_t parts, std::size_t calls) {
   return "(" + pickle_text("storage") + "ctorch\nFloatStorage\n" + pickle_text("0") +
-         pickle_text("cpu") + pickle_integer(2) + std::string(parts, 'N') + literal("tq\1") +
-         repeated("h\1Q0", calls) + "]";
+         pickle_text("cpu") + pickle_integer(2) + "Nq\2" + repeated("h\2", parts) +
+         literal("tq\1") + repeated("h\1Q0", calls) + "]";
 }
 
 // Eight bytes of a storage of single bytes, from the second on, as one number.
@@ -144,8 +146,8 @@ TEST(HostileFiles, PickleStructure) {
           {"a dict of a hundred facts for thousands of tensors", "a.pt",
            zip(start() + tensors_with_facts(100, 10'000) + "."),
            "a tensor with 100 facts about it, 64 are the most"},
-          {"a persistent id of 100,000 parts, 20,000 times", "a.pt",
-           zip(start() + long_ids(100'000, 20'000) + "."), "holds no state_dict"},
+          {"a persistent id of 500,000 parts, 20,000 times", "a.pt",
+           zip(start() + long_ids(500'000, 20'000) + "."), "holds no state_dict"},
           {"a storage with a name of a million letters", "a.pt", long_key(),
            "a storage whose name has 1000000 bytes, 1000 are the most"},
           {"a text of 4 GB", "a.pt", zip(start() + "X\xff\xff\xff\xff."),
@@ -168,6 +170,19 @@ TEST(HostileFiles, PickleStructure) {
            beside(std::string("cargparse\nNamespace\n)\x81}") + pickle_text("lr") + "K\1sb"), ""},
       },
       open_and_touch);
+}
+
+// The answer alone would be the same if each call went through the whole id: 10^10 parts.
+TEST(PickleWork, LongPersistentIdsCostNoMoreThanShortOnes) {
+  const auto path = scratch() / "a.pt";
+  const auto seconds = [&](std::size_t parts) {
+    write_bytes(path, zip(start() + long_ids(parts, 20'000) + "."));
+    const std::clock_t before = std::clock();
+    EXPECT_THROW((void)l2c::io::open_checkpoint(path), l2c::InputError);
+    return static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
+  };
+  const double few = seconds(1);
+  EXPECT_LT(seconds(500'000), 10 * few + 0.2);
 }
 
 TEST(HostileFiles, Tensors) {

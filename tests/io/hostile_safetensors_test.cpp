@@ -91,6 +91,7 @@ TEST(HostileFiles, Safetensors) {
            metadata(joined({R"("a":")", std::string(227, '-'), "ustar\""})), ""},
           {"60,000 tensors", name, many_tensors(60'000), "more than 50000 tensors"},
           {"50,000 tensors", name, many_tensors(50'000), ""},
+          {"100,000 entries of metadata before a tensor", name, many_entries(100'000), ""},
           {"150,000 entries of metadata", name, many_entries(150'000), "more than 100000 entries"},
           {"one tensor's name twice", name, two(tensor("w"), tensor("w")),
            "the name 'w' occurs twice"},

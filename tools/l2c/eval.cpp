@@ -116,10 +116,7 @@ std::vector<std::string> inputs_of(const EvalOptions& options) {
   const EvaluatingOptions& measured = options.measured;
   std::vector<std::string> inputs{measured.model, measured.classifier, measured.inception,
                                   measured.reference};
-  for (const auto& policy : options.policies) {
-    const auto paths = paths_in(policy);
-    inputs.insert(inputs.end(), paths.begin(), paths.end());
-  }
+  for (const auto& policy : options.policies) add_paths_in(policy, inputs);
   return inputs;
 }
 

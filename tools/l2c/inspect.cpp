@@ -4,7 +4,6 @@
 #include <CLI/App.hpp>
 #include <CLI/Error.hpp>
 #include <CLI/Validators.hpp>
-#include <array>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -43,46 +42,57 @@ void inspect_report(const InspectOptions& options) {
   }
 }
 
-bool is_report(const std::string& path) {
-  return path.ends_with(".json") && !io::is_shard_index(path) && !is_folder(path);
-}
+enum class Kind { report, picture, router, weights };
 
-bool is_picture(const std::string& path) { return !is_folder(path) && io::is_png(path); }
-
-bool is_router(const std::string& path) {
-  return !is_folder(path) && !is_picture(path) && !is_report(path) && Router::recognises(path);
-}
-
-Json describe_file(const InspectOptions& options) {
-  if (is_picture(options.file)) return describe_picture(options.file);
-  return is_router(options.file) ? describe_router(options) : describe_weights(options);
-}
-
-// For options that make sense for a router alone.
-void check_options(const InspectOptions& options, bool router) {
-  if (!options.arch.empty() && (router || is_picture(options.file) || is_report(options.file))) {
-    throw InputError(
-        fmt::format("--arch is for models, and '{}' is none: leave it out", options.file));
+const char* name_of(Kind kind) {
+  switch (kind) {
+    case Kind::report:
+      return "JSON";
+    case Kind::picture:
+      return "a picture";
+    case Kind::router:
+      return "a router";
+    case Kind::weights:
+      break;
   }
-  if (router) return;
-  for (const auto& [given, name] : {std::pair{!options.heat_map.empty(), "--heat-map"},
-                                    std::pair{options.threshold.has_value(), "--threshold"}}) {
-    if (!given) continue;
+  return "no router";
+}
+
+// By what the file holds. That is looked at once: a compressed one is unpacked for it.
+Kind kind_of(const std::string& path) {
+  if (is_folder(path)) return Kind::weights;
+  if (path.ends_with(".json") && !io::is_shard_index(path)) return Kind::report;
+  if (io::is_png(path)) return Kind::picture;
+  return Router::recognises(path) ? Kind::router : Kind::weights;
+}
+
+Json describe_file(const InspectOptions& options, Kind kind) {
+  if (kind == Kind::picture) return describe_picture(options.file);
+  return kind == Kind::router ? describe_router(options) : describe_weights(options);
+}
+
+// For options that make sense for files of another kind alone.
+void check_options(const InspectOptions& options, Kind kind) {
+  const auto refuse = [&](bool given, Kind its, const char* name, const char* what) {
+    if (!given || kind == its) return;
     throw InputError(
-        fmt::format("{} is for routers, and '{}' is none: leave it out", name, options.file));
-  }
+        fmt::format("{} is for {}, and '{}' is none: leave it out", name, what, options.file));
+  };
+  refuse(!options.heat_map.empty(), Kind::router, "--heat-map", "routers");
+  refuse(options.threshold.has_value(), Kind::router, "--threshold", "routers");
+  refuse(!options.arch.empty(), Kind::weights, "--arch", "models");
 }
 
 void describe(const InspectOptions& options) {
-  const bool router = is_router(options.file);
-  check_options(options, router);
-  if (is_report(options.file)) {
+  const Kind kind = kind_of(options.file);
+  check_options(options, kind);
+  if (kind == Kind::report) {
     inspect_report(options);
     return;
   }
   check_outputs({options.heat_map}, {options.file});
   Json description{{"file", options.file}, {"sound", true}};
-  description.update(describe_file(options));
+  description.update(describe_file(options, kind));
   if (!options.heat_map.empty()) {
     draw_heat_map(options);
     description["heat_map"] = options.heat_map;
@@ -94,24 +104,25 @@ void describe(const InspectOptions& options) {
   }
 }
 
+Kind kind_to_compare(const std::string& path) {
+  const Kind kind = kind_of(path);
+  if (kind == Kind::weights || kind == Kind::router) return kind;
+  throw InputError(
+      fmt::format("'{}' is {}: files of tensors are compared, and routers; name two of a kind",
+                  path, name_of(kind)));
+}
+
 void compare(const InspectOptions& options) {
   if (!options.heat_map.empty()) throw InputError("--heat-map draws one router: give one file");
   if (!options.arch.empty()) throw InputError("--arch describes one model: give one file");
-  const std::array routers{is_router(options.file), is_router(options.other)};
-  for (const auto& path : {options.file, options.other}) {
-    if (!is_report(path) && !is_picture(path)) continue;
-    throw InputError(
-        fmt::format("'{}' is {}: files of tensors are compared, and routers; name two of a kind",
-                    path, is_report(path) ? "JSON" : "a picture"));
+  const Kind kind = kind_to_compare(options.file), other = kind_to_compare(options.other);
+  if (kind != other) {
+    throw InputError(fmt::format("'{}' is {} and '{}' is {}: name two of a kind", options.file,
+                                 name_of(kind), options.other, name_of(other)));
   }
-  if (routers[0] != routers[1]) {
-    throw InputError(fmt::format("'{}' is a router and '{}' is none: name two of a kind",
-                                 routers[0] ? options.file : options.other,
-                                 routers[0] ? options.other : options.file));
-  }
-  check_options(options, routers[0]);
+  check_options(options, kind);
   const Json differences =
-      routers[0] ? describe_router_differences(options) : describe_differences(options);
+      kind == Kind::router ? describe_router_differences(options) : describe_differences(options);
   if (options.json) {
     say(json_text(differences));
   } else {

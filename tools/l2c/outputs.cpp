@@ -36,9 +36,9 @@ bool is_part_of_a_model(const fs::path& file) {
          name.starts_with("diffusion_pytorch_model");
 }
 
+// `output` is there.
 bool replaces(const std::string& output, const std::string& input) {
   std::error_code error;
-  if (!fs::exists(output, error)) return false;
   if (fs::equivalent(output, input, error)) return true;
   return is_part_of_a_model(output) && fs::is_directory(input, error) &&
          lies_in(place_of(output), place_of(input));
@@ -46,8 +46,7 @@ bool replaces(const std::string& output, const std::string& input) {
 
 }  // namespace
 
-std::vector<std::string> paths_in(const std::string& text) {
-  std::vector<std::string> paths{text};
+void add_paths_in(const std::string& text, std::vector<std::string>& paths) {
   const auto add_from = [&](std::size_t begin) {
     for (std::size_t end = text.find_first_of(":@+,", begin); end != text.npos;
          end = text.find_first_of(":@+,", end + 1)) {
@@ -59,16 +58,12 @@ std::vector<std::string> paths_in(const std::string& text) {
   for (std::size_t at = text.find(':'); at != text.npos; at = text.find(':', at + 1)) {
     add_from(at + 1);
   }
-  return paths;
 }
 
 std::vector<std::string> inputs_of(const PipelineOptions& pipeline, const CacheOptions& cache) {
   std::vector<std::string> inputs{pipeline.model, pipeline.load.architecture, pipeline.load.vae,
                                   cache.router};
-  for (const auto& text : {cache.policy, cache.recall}) {
-    const auto paths = paths_in(text);
-    inputs.insert(inputs.end(), paths.begin(), paths.end());
-  }
+  for (const auto& text : {cache.policy, cache.recall}) add_paths_in(text, inputs);
   return inputs;
 }
 
@@ -86,6 +81,8 @@ void check_outputs(const std::vector<std::string>& outputs,
                             first->second, path));
     }
     io::check_writable(path);
+    std::error_code error;
+    if (!fs::exists(path, error)) continue;
     for (const auto& input : inputs) {
       if (input.empty() || !replaces(path, input)) continue;
       throw InputError(

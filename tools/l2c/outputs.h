@@ -8,8 +8,9 @@
 
 namespace l2c::cli {
 
-// Whatever could be the path of a file in "router:F@0.1", "every:3+fitted:F@2" or "F:tensor".
-std::vector<std::string> paths_in(const std::string& text);
+// Whatever could be the path of a file in "router:F@0.1", "every:3+fitted:F@2" or "F:tensor" is put
+// behind `paths`.
+void add_paths_in(const std::string& text, std::vector<std::string>& paths);
 
 // What is read for a pipeline and for reuse, as check_outputs() takes it.
 std::vector<std::string> inputs_of(const PipelineOptions& pipeline, const CacheOptions& cache = {});

@@ -101,8 +101,7 @@ void check_folder(const std::string& folder) {
 std::vector<std::string> inputs_of(const SampleOptions& options) {
   auto inputs = inputs_of(options.pipeline, options.cache);
   inputs.push_back(options.from);
-  const auto noise = paths_in(options.initial_noise);
-  inputs.insert(inputs.end(), noise.begin(), noise.end());
+  add_paths_in(options.initial_noise, inputs);
   return inputs;
 }
 
@@ -136,6 +135,7 @@ void prepare_images(const SampleOptions& options, const Request& request) {
   auto paths = outputs_of(options);
   const auto images = static_cast<std::int64_t>(request.labels.size()) * request.per_class;
   for (std::int64_t i = 0; i < images; ++i) {
+    if (options.image && i != *options.image) continue;
     const auto label = request.labels[static_cast<std::size_t>(i / request.per_class)];
     paths.push_back(image_path(options, request.first_image + i, label));
   }

@@ -25,11 +25,12 @@ BuildInfo build_info();
 // The version of l2c alone; asks nothing of the machine.
 std::string version();
 
+inline constexpr int most_threads = 1024;
+
 // Threads that compute at once within an operation, l2c's own and LibTorch's, for the calling
 // thread and for all that have not computed with LibTorch yet: those that have keep their number,
 // so call it before they start. Throws InputError for n < 1 or n > most_threads: they would all be
 // started.
-inline constexpr int most_threads = 1024;
 void set_threads(int n);
 
 }  // namespace l2c
