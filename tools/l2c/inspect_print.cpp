@@ -30,6 +30,16 @@ std::string value_text(const Json& value) {
 // A name as no more than a part of its line.
 std::string name_text(std::string_view name) { return one_line(name, name.size()); }
 
+// A fact. Further lines of a foreign text begin further right than any line of ours.
+void say_fact(std::string_view name, const std::string& text) {
+  std::string line = fmt::format("  {:<22} ", name_text(name));
+  for (const char letter : text) {
+    line += letter;
+    if (letter == '\n') line += "    ";
+  }
+  say(line);
+}
+
 // What two files say of one thing.
 std::string pair_text(const Json& pair) {
   const auto text = [](const Json& value) {
@@ -129,7 +139,7 @@ void print_routers(const Json& json) {
                     row["of"].get<int>()));
   }
   for (const auto& [name, pair] : json["facts"].items()) {
-    say(fmt::format("  {:<22} {}", name, pair_text(pair)));
+    say_fact(name, pair_text(pair));
   }
 }
 
@@ -145,16 +155,18 @@ void print_description(const Json& json) {
                         row["threshold"].get<double>(), row["reused"].get<int>(),
                         row["cache_step_branches"].get<int>()));
       }
-    } else if (key == "metadata" || key == "settings") {
+    } else if (key == "metadata") {
       for (const auto& [name, text] : value.items()) {
-        say(fmt::format("  {:<22} {}", name_text(name), value_text(text)));
+        say_fact(fmt::format("metadata {}", name), value_text(text));
       }
+    } else if (key == "settings") {
+      for (const auto& [name, text] : value.items()) say_fact(name, value_text(text));
     } else if (key == "shapes") {
       for (const auto& [name, shape] : value.items()) {
         say(fmt::format("  {} {}", name_text(name), shape.dump()));
       }
     } else {
-      say(fmt::format("  {:<22} {}", key, value_text(value)));
+      say_fact(key, value_text(value));
     }
   }
 }
